@@ -1,0 +1,97 @@
+"""This file is where every error of ours is.
+
+HeadgateError
+├── Invalid                 what was given is wrong; nothing was done            (HTTP 400, exit 2)
+│   └── InvalidConfiguration  … in headgate.yaml, with file, line and column
+├── NotFound                no such job, trigger, run or event                   (HTTP 404, exit 1)
+├── Conflict                it exists, but not in a state that allows this       (HTTP 409, exit 1)
+│   └── TooManyRuns           the job is at its limit and does not queue
+├── Forbidden               the caller may not                                   (HTTP 403, exit 1)
+├── Unavailable             the ledger, a server or a far side cannot be reached (HTTP 503, exit 3)
+│   ├── LedgerUnavailable     database away, locked, read-only, full or corrupt
+│   └── InUse                 another process holds this HEADGATE_HOME, or the port
+├── MissingExtra            an optional part is not installed                    (exit 2)
+└── EngineError             an engine could not do what it was asked
+    ├── EngineRefused         for good: the same call will fail again
+    └── EngineUnavailable     not now: the same call may work later
+"""
+
+from __future__ import annotations
+
+
+class HeadgateError(Exception):
+    """Anything Headgate raises on purpose. The text is written for the person who reads it."""
+
+
+class Invalid(HeadgateError):
+    """What was given is wrong; nothing was done."""
+
+
+class InvalidConfiguration(Invalid):
+    """The configuration file is wrong at a place one can point at (`line` and `column` count from 1; 0: unknown)."""
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, column: int = 0) -> None:
+        place = f"{file}:{line}:{column}: " if line else (f"{file}: " if file else "")
+        super().__init__(place + message)
+        self.message = message
+        self.file = file
+        self.line = line
+        self.column = column
+
+
+class NotFound(HeadgateError):
+    """There is no such thing."""
+
+    def __init__(self, what: str, name: str, hint: str = "") -> None:
+        super().__init__(f"there is no {what} {name!r}" + (f"; {hint}" if hint else ""))
+        self.what = what
+        self.name = name
+
+
+class Conflict(HeadgateError):
+    """It exists, but not in a state that allows this."""
+
+
+class TooManyRuns(Conflict):
+    """The job is at its limit and does not queue."""
+
+    def __init__(self, job: str, at_most: int) -> None:
+        super().__init__(f"Concurrent runs exceeded for {job}: it may have {at_most} at a time and does not queue")
+        self.job = job
+        self.at_most = at_most
+
+
+class Forbidden(HeadgateError):
+    """The caller may not do this."""
+
+
+class Unavailable(HeadgateError):
+    """Something we need cannot be reached now."""
+
+
+class LedgerUnavailable(Unavailable):
+    """The ledger's database is away, locked, read-only, full or corrupt."""
+
+
+class InUse(Unavailable):
+    """Another process holds this HEADGATE_HOME, or the port."""
+
+
+class MissingExtra(HeadgateError):
+    """An optional part is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra [{extra}]: pip install 'headgate[{extra}]'")
+        self.extra = extra
+
+
+class EngineError(HeadgateError):
+    """An engine could not do what it was asked."""
+
+
+class EngineRefused(EngineError):
+    """For good: the same call will fail again."""
+
+
+class EngineUnavailable(EngineError):
+    """Not now: the same call may work later."""

@@ -1,0 +1,98 @@
+"""This file is where the seams are: what the flow asks of the ledger, of engines, of reporters and of the clock.
+
+The docstrings are the promises; every implementation passes the same contract suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from headgate.model import Job, Json, Run, RunState, StoredObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One attempt of a run, as it is handed to an engine."""
+
+    run: Run
+    job: Job
+    attempt_id: str  #: the run's id, or `<id>_attempt_<n>`
+    manifest: Callable[[], Sequence[StoredObject] | None]  #: read from the ledger when the engine wants it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended, by what the engine really saw."""
+
+    state: RunState  #: SUCCEEDED, FAILED, STOPPED, TIMEOUT or ERROR
+    at: datetime
+    error: str | None = None
+    detail: str = ""  #: e.g. `lost`, `dispatched`, `exit 3`
+    result: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    retryable: bool = True
+
+
+class Watcher(Protocol):
+    """Who an engine tells. Safe from any thread, returns at once, and may be told the same thing twice."""
+
+    def running(self, attempt_id: str, external_id: str, at: datetime) -> None: ...
+    def progressed(self, attempt_id: str, values: Mapping[str, Json]) -> None: ...
+    def ended(self, attempt_id: str, ending: Ending) -> None: ...
+
+
+class Engine(Protocol):
+    """Somewhere a run can happen.
+
+    We may crash between starting a run and noting its handle, so `start` may come twice for one attempt: it must find
+    the first start and return its handle. An attempt's end is told to the watcher exactly once per start or adopt in
+    this process, and only when nothing of the attempt runs any more.
+    """
+
+    name: str
+    threads: int  #: how many `start` calls may be under way at a time
+
+    def start(self, order: Order) -> str:
+        """Start the attempt and return the engine's own id of it.
+
+        Raises:
+            EngineRefused: it can never start (bad target, missing script); the run FAILS without a retry.
+            EngineUnavailable: not now; the run waits and is offered again.
+        """
+        ...
+
+    def stop(self, order: Order, *, grace: float) -> None:
+        """Ask the attempt and everything it started to end: politely, and after `grace` seconds by force.
+
+        Returns at once; the end is told to the watcher. Harmless when it has ended or was asked before. An attempt
+        that never started here is ended STOPPED and can not start later.
+        """
+        ...
+
+    def adopt(self, order: Order) -> None:
+        """Take up an attempt that another process (or this one, earlier) started, from what it left behind.
+
+        If it still runs, its log and its end are followed from here on. If it is over, its true end is told. If no
+        trace of it is found the watcher is told FAILED with `detail: lost`, and a late start of it is prevented.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop watching. What runs goes on running."""
+        ...
+
+
+class Reporter(Protocol):
+    """Someone who is told. What it raises is logged and retried from the outbox; it can hurt nobody."""
+
+    name: str
+
+    def report(self, kind: str, payload: Mapping[str, Json]) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time, UTC, with a zone."""
+        ...

@@ -1,0 +1,113 @@
+"""This file is where the effective settings are, as everyone else is handed them: one frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from headgate.flow.resolve import Rule
+from headgate.job import Lake
+from headgate.model import FiresFor, Job, JobName, Json, Trigger, TriggerName
+
+MASK: Final = "****"
+
+
+class Secret:
+    """A text nobody sees by accident: only `reveal` gives it. Two are equal when their texts are."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other.reveal()
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """Who is told of which ends. `job` None: of every job's. A job's own `notify` names its notifications by `name`."""
+
+    name: str  #: notify[0], jobs.NAME.notify[0]
+    on: Sequence[str]  #: run states, and RECOVERED
+    url: Secret  #: an apprise URL, or where a webhook is posted to
+    webhook: bool = False
+    template: str = ""  #: of the webhook's body; "" sends the run as JSON
+    job: JobName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataHub:
+    """Where DataHub is and what its users may do here."""
+
+    gms_url: str = ""
+    frontend_url: str = ""
+    token: Secret | None = None
+    client_id: str = ""
+    client_secret: Secret | None = None
+    privileges: Sequence[str] = ("EXECUTE_ENTITY",)
+    arns: Sequence[str] = ()
+    cors_origins: Sequence[str] = ()
+    reveal_targets: bool = False
+    opaque_run_ids: bool = False
+    strict: bool = False  #: no default rule: a dataset without a rule of its own starts nothing
+    job_arn_property: str = ""  #: URN of the structured property that names a DataJob's state machine
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a DataHub; without one the embedded catalog answers."""
+        return bool(self.gms_url or self.frontend_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """One setting as it is in force: secrets are already masked."""
+
+    name: str
+    value: Json
+    source: str  #: "default", "headgate.yaml:12:5", or the environment variable's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that was said in headgate.yaml and the environment, checked. All paths are absolute."""
+
+    project: Path  #: the folder of headgate.yaml; what is relative there is relative to this
+    config_file: Path | None  #: None: there is none, and the defaults of the laptop mode are in force
+    home: Path
+    database_url: str = field(repr=False)  #: may hold a password
+    url: str = ""  #: where a running server is looked for; "" looks in `home`
+    host: str = "127.0.0.1"
+    port: int = 8090
+    token: Secret | None = None
+    events_token: Secret | None = None
+    log_level: str = "info"
+    log_format: str = "auto"
+    lease: float = 15.0  #: seconds
+    stop_grace: float = 10.0  #: seconds
+    retention_days: int = 90
+    conditional_fires_for: FiresFor = FiresFor.ANY
+    lake: Lake
+    inboxes: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    jobs: Mapping[JobName, Job] = field(default_factory=dict[JobName, Job])
+    triggers: Mapping[TriggerName, Trigger] = field(default_factory=dict[TriggerName, Trigger])
+    rules: Sequence[Rule] = ()
+    notify: Sequence[Notification] = ()
+    datahub: DataHub = field(default_factory=DataHub)
+    lambda_region: str = ""
+    mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE
+    effective: Sequence[Effective] = field(default=(), repr=False)

@@ -1,0 +1,1 @@
+"""This folder is where events come in: decoded, given an identity, and handed over; no door decides anything."""

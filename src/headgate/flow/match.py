@@ -1,0 +1,83 @@
+"""This file is where an object's event is told apart: which other event it repeats, whether it is ever ingested, and
+which EVENT triggers take it.
+
+The texts returned here are the recorded reasons of decisions, so each begins with the one word one would search for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from headgate.model import Event, ObjectFilter, StoredObject
+
+#: Names of objects that their writers have not finished, or that only say something about other objects.
+_UNFINISHED = (".tmp", ".part")
+_MARKERS = frozenset({"_SUCCESS"})
+
+
+def object_family(kind: str) -> str:
+    """What an event kind says about the object: `created`, `removed`, or the kind itself where it says neither."""
+    name = kind.removeprefix("s3:")
+    if name.startswith("ObjectCreated:"):
+        return "created"
+    if name.startswith(("ObjectRemoved:", "LifecycleExpiration:")):
+        return "removed"
+    return name
+
+
+def object_identity(stored: StoredObject, kind: str, fallback: str) -> str:
+    """Return the identity (64 hex digits) of an event about an object: a redelivery has the same one.
+
+    It is the same whichever way S3 tells it (native, EventBridge, inside SNS or SQS), for it takes only what all of
+    them carry: bucket, key, version (else etag), sequencer, and whether the object came or went. A removal is told
+    apart by its sequencer alone, since only some of the ways carry an etag then. Where there is neither version, etag
+    nor sequencer, `fallback` (the event's time and request id) takes their place: then two deliveries of one event in
+    two different shapes may be two events, which the job's own exactly-once rule has to absorb.
+    """
+    family = object_family(kind)
+    content = stored.version or stored.etag
+    if family == "removed" and stored.sequencer:
+        content = stored.version
+    if not content and not stored.sequencer:
+        content = "\0" + fallback  # no version or etag begins with a NUL
+    parts = ("object", stored.bucket, stored.key, content, stored.sequencer.upper(), family)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def skip_reason(stored: StoredObject) -> str | None:
+    """Why this object is never ingested whatever the triggers say, or None."""
+    name = stored.key.rpartition("/")[2]
+    if not name:
+        return f"folder marker: key {stored.key!r} ends with '/'"
+    if name in _MARKERS:
+        return f"marker: {name!r} only says that a writer has finished"
+    if name.startswith("."):
+        return f"hidden: the name {name!r} starts with '.'"
+    if name.lower().endswith(_UNFINISHED):
+        return f"unfinished: the name {name!r} ends with {name[name.rindex('.') :]!r}"
+    if stored.size == 0:
+        return f"empty: {stored.key!r} has no bytes"
+    return None
+
+
+def object_filter_reason(wanted: ObjectFilter, event: Event) -> str | None:
+    """Why a trigger with this filter does not take the event, in words; None when it takes it."""
+    stored = event.object
+    if stored is None:
+        return f"object: an event of kind {event.kind!r} is about no object"
+    if stored.bucket != wanted.bucket:
+        return f"bucket: {stored.bucket!r} is not {wanted.bucket!r}"
+    if not any(_kind_matches(pattern, event.kind) for pattern in wanted.events):
+        return f"event: {event.kind!r} is none of {', '.join(wanted.events)}"
+    if not stored.key.startswith(wanted.prefix):
+        return f"prefix: key {stored.key!r} does not start with {wanted.prefix!r}"
+    lower = stored.key.lower()
+    if wanted.suffix and not any(lower.endswith(suffix.lower()) for suffix in wanted.suffix):
+        return f"suffix: key {stored.key!r} ends with none of {', '.join(wanted.suffix)}"
+    return None
+
+
+def _kind_matches(pattern: str, kind: str) -> bool:
+    """Whether a kind is what a filter names; the filter may write AWS's `s3:` before it and `*` at its end."""
+    name = pattern.removeprefix("s3:")
+    return kind.startswith(name[:-1]) if name.endswith("*") else kind == name

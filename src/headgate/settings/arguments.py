@@ -22,10 +22,10 @@ def read_arguments(owner: Section) -> dict[str, str]:
         if not name.startswith("--") or len(name) == 2:
             place = section.node.keys[name] if section else node.place
             owner.report.problem(
-                place, f"arguments: a name begins with two dashes; did you mean '--{name.lstrip('-')}'?"
+                place, f"{owner.path('arguments')}: a name begins with two dashes; did you mean '--{name.lstrip('-')}'?"
             )
             continue
-        value = owner.value(node, ANY_TEXT, f"arguments.{name}")
+        value = owner.value(node, ANY_TEXT, owner.path(f"arguments.{name}"))
         if value is not None:
             arguments[name] = value[0]
             owner.report.note(owner.path(f"arguments.{name}"), shown_as(name, value[0]), source(node))

@@ -97,7 +97,7 @@ class Section:
         if value is None:
             self.report.note(self.path(key.name), shown(key.default, key.secret), "default")
             return key.default
-        parsed = self.value(value, key.kind, key.name)
+        parsed = self.value(value, key.kind, self.path(key.name))
         result = key.default if parsed is None else parsed[0]
         self.report.note(self.path(key.name), shown(result, key.secret), source(value))
         return result
@@ -109,7 +109,7 @@ class Section:
             near = did_you_mean(key.name, self.node.keys)
             self.report.problem(self.place, f"{self.name}: expected the key {key.name!r}, {key.expected}{near}")
             return None
-        parsed = self.value(value, key.kind, key.name)
+        parsed = self.value(value, key.kind, self.path(key.name))
         if parsed is None:
             return None
         self.report.note(self.path(key.name), shown(parsed[0], key.secret), source(value))
@@ -134,7 +134,7 @@ class Section:
         if node is None or (isinstance(node, Text) and node.null):
             return None
         if not isinstance(node, Table):
-            self.report.problem(node.place, f"{part.name}: expected {part.expected}, found {found(node)}")
+            self.report.problem(node.place, f"{self.path(part.name)}: expected {part.expected}, found {found(node)}")
             return None
         return Section(node, self.path(part.name), self.report)
 
@@ -161,7 +161,7 @@ class Section:
         if node is None or (isinstance(node, Text) and node.null):
             return ()
         if not isinstance(node, Items):
-            self.report.problem(node.place, f"{part.name}: expected {part.expected}, found {found(node)}")
+            self.report.problem(node.place, f"{self.path(part.name)}: expected {part.expected}, found {found(node)}")
             return ()
         return node.items
 
@@ -184,7 +184,7 @@ class Section:
             self.report.note(self.path(part.name), list(default), "default")
             return tuple(default)
         nodes = (node,) if isinstance(node, Text) and not node.null else self.items(part)
-        values = [value[0] for one in nodes if (value := self.value(one, kind, part.name)) is not None]
+        values = [value[0] for one in nodes if (value := self.value(one, kind, self.path(part.name))) is not None]
         self.report.note(self.path(part.name), list(values), source(node))
         return tuple(values)
 

@@ -226,7 +226,7 @@ def _action(section: Section, node: Node, index: int, jobs: Mapping[JobName, Job
         return Action(job=known_job(section, node.text, node.place, jobs))
     if not isinstance(node, Table):
         section.report.problem(
-            node.place, f"actions: expected a job's name or {{job, arguments, timeout}}, found {found(node)}"
+            node.place, f"{name}: expected a job's name or {{job, arguments, timeout}}, found {found(node)}"
         )
         return None
     action = Section(node, name, section.report)

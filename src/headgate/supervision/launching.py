@@ -1,0 +1,233 @@
+"""This file is where the supervisor starts launchers and asks them for shims, and starts cold what cannot be warm."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import headgate
+from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.supervision.launcher import CONNECTION
+
+_TRIES: Final = 3
+_ANSWER_WITHIN: Final = 10.0  #: seconds; a fork takes about one millisecond
+_SOURCE: Final = str(Path(headgate.__file__).parents[1])
+# appended, not put first: installed packages must not stand before the standard library
+_BOOT: Final = f"import sys; sys.path.append({_SOURCE!r}); from headgate.supervision.launcher import main; main()"
+_COLD: Final = f"import sys; sys.path.append({_SOURCE!r}); from headgate.supervision.calling import main; main()"
+
+# Libraries that would start threads when imported, and so make their launcher useless, are asked not to. A job that
+# wants them back sets the variables itself before it uses the library in a process of its own.
+_NO_THREADS: Final = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    pid: int
+    start: int  #: clock ticks since boot
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """Which warm launcher a Python job wants: those with one name and path share one, and what it imported."""
+
+    name: str
+    modules: Sequence[str]
+    path: Sequence[str] = ()
+
+
+class _Gone(Exception):
+    """The launcher ended before it answered, or takes too long."""
+
+
+class Launchers:
+    """The launchers of one supervisor. Safe from any thread; those asking the same launcher wait for each other."""
+
+    def __init__(
+        self,
+        errors: Path,
+        environ: Mapping[str, str],
+        *,
+        python: str = sys.executable,
+        warm_idle: float = 300.0,
+        import_within: float = 60.0,
+        cgroups: bool = True,
+    ) -> None:
+        self._errors = errors  #: where launchers write what they have to complain about
+        self._environ = dict(environ)  #: never holds a secret: it is what every launcher sees
+        self._python = python
+        self._warm_idle = warm_idle
+        self._import_within = import_within
+        self._cgroups = cgroups
+        self._lock = threading.Lock()
+        self._running: dict[tuple[str, tuple[str, ...]], _Launcher] = {}
+        self._ended: list[int] = []
+        self._unsafe: dict[str, str] = {}  #: modules that are started cold, and why
+
+    def command(self, directory: str, environ: Mapping[str, str]) -> Started:
+        """Have the light launcher start the run whose spec is in `directory`.
+
+        Raises:
+            EngineUnavailable: no launcher can be started, or it cannot fork.
+            EngineRefused: the environment is larger than a launcher takes.
+        """
+        problem = ""
+        for _ in range(_TRIES):
+            launcher = self._launcher("", ())
+            try:
+                answer = launcher.ask({"directory": directory, "environ": dict(environ)}, _ANSWER_WITHIN)
+            except _Gone as gone:
+                self._discard(launcher)
+                problem = str(gone)
+                continue
+            if "pid" in answer:
+                return Started(pid=answer["pid"], start=answer["start"])
+            problem = str(answer.get("text"))
+        raise EngineUnavailable(f"no process could be started for {Path(directory).name}: {problem}")
+
+    def python(self, directory: str, environ: Mapping[str, str], warm: Warm) -> Started | str:
+        """Have the warm launcher start the run in `directory`; a text says why it has to be started cold."""
+        if known := next((self._unsafe[name] for name in warm.modules if name in self._unsafe), None):
+            return known
+        request = {"directory": directory, "environ": dict(environ), "modules": list(warm.modules)}
+        problem = ""
+        for _ in range(_TRIES):
+            launcher = self._launcher(warm.name, tuple(warm.path))
+            try:
+                answer = launcher.ask(request, self._import_within)
+            except _Gone as gone:
+                self._discard(launcher)
+                problem = str(gone)
+                continue
+            if "pid" in answer:
+                return Started(pid=answer["pid"], start=answer["start"])
+            problem = str(answer.get("text"))
+            self._discard(launcher)
+            if answer.get("no") == "threads":
+                self._unsafe.update(dict.fromkeys(warm.modules, problem))
+                break
+        return problem
+
+    def cold(self, call: str, arguments: Sequence[str], path: Sequence[str]) -> list[str]:
+        """Return the command that calls `module:function` in an interpreter of its own."""
+        config = json.dumps({"call": call, "arguments": list(arguments), "path": list(path)})
+        return [self._python, "-I", "-c", _COLD, config]
+
+    def pids(self) -> list[int]:
+        """Return the pids of the launchers that are up (or were, when last heard of)."""
+        with self._lock:
+            return [one.pid for one in self._running.values()]
+
+    def reap(self) -> None:
+        """Collect launchers that have ended; they are our children."""
+        with self._lock:
+            self._ended = [pid for pid in self._ended if not _reaped(pid)]
+
+    def close(self) -> None:
+        """Leave all launchers: each ends when it has no children left."""
+        with self._lock:
+            gone = list(self._running.values())
+            self._running.clear()
+            self._ended += [one.pid for one in gone]
+        for one in gone:
+            one.leave()
+        self.reap()
+
+    def _launcher(self, name: str, path: tuple[str, ...]) -> _Launcher:
+        with self._lock:
+            found = self._running.get((name, path))
+            if found is None:
+                found = self._start(name, path)
+                self._running[name, path] = found
+            return found
+
+    def _start(self, name: str, path: tuple[str, ...]) -> _Launcher:
+        idle = self._warm_idle if name else None
+        config = json.dumps({"idle": idle, "path": list(path), "cgroups": self._cgroups})
+        isolated = ["-I"] if name else ["-I", "-S"]
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # a descriptor that already has the wanted number would keep its close-on-exec flag
+        passed = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, CONNECTION + 7)
+        try:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            errors = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            pid = os.posix_spawn(
+                self._python,
+                [self._python, *isolated, "-c", _BOOT, config],
+                {**self._environ, **(_NO_THREADS if name else {})},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+                    (os.POSIX_SPAWN_DUP2, 0, 1),
+                    (os.POSIX_SPAWN_OPEN, 2, str(self._errors), *errors),
+                    (os.POSIX_SPAWN_DUP2, passed, CONNECTION),
+                ],
+            )
+        except OSError as error:
+            ours.close()
+            raise EngineUnavailable(f"the launcher of local processes cannot be started: {error}") from error
+        finally:
+            os.close(passed)
+            theirs.close()
+        return _Launcher(pid, ours)
+
+    def _discard(self, launcher: _Launcher) -> None:
+        with self._lock:
+            for key, one in list(self._running.items()):
+                if one is launcher:
+                    del self._running[key]
+                    self._ended.append(launcher.pid)
+        launcher.leave()
+        self.reap()
+
+
+class _Launcher:
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def ask(self, request: Mapping[str, Any], within: float) -> dict[str, Any]:
+        message = json.dumps(request).encode()
+        with self._lock:
+            try:
+                self._connection.settimeout(within)
+                self._connection.send(message)
+                answer = self._connection.recv(1 << 16)
+            except TimeoutError as error:
+                # it may hang in an import; what it forked goes on without it
+                with contextlib.suppress(OSError):
+                    os.kill(self.pid, signal.SIGKILL)
+                raise _Gone(f"its launcher did not answer within {within:g} s") from error
+            except OSError as error:
+                if error.errno == errno.EMSGSIZE:
+                    raise EngineRefused(
+                        f"the environment of the job is too large ({len(message)} bytes): pass fewer `env` names, "
+                        "or give the job a file"
+                    ) from error
+                raise _Gone(f"its launcher is gone ({error})") from error
+        if not answer:
+            raise _Gone("its launcher ended while starting it")
+        return json.loads(answer)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+def _reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True

@@ -1,0 +1,56 @@
+"""This file is where a run's log is read, while it is written and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headgate.errors import NotFound
+from headgate.supervision import records
+
+
+def read_log(folder: Path, attempt_id: str, offset: int = 0, limit: int = 1 << 16) -> tuple[str, int, bool]:
+    """Return the text from byte `offset` on (at most `limit` bytes), the offset to go on from, and whether that is all.
+
+    A character is never split: one that is not wholly written yet is left for the next call. Bytes that are no UTF-8
+    are shown as the replacement character. "All" means that the run is over and nothing is left to read.
+
+    Raises:
+        NotFound: there is no such attempt here.
+    """
+    directory = folder / attempt_id
+    if not directory.is_dir():
+        raise NotFound("log of attempt", attempt_id)
+    # asked before reading: what is written between the two is read, or left for the next call
+    over = records.exists(str(directory), records.EXIT)
+    try:
+        with (directory / records.LOG).open("rb") as file:
+            file.seek(max(offset, 0))
+            data = file.read(max(limit, 4))
+            rest = bool(file.read(1))
+    except FileNotFoundError:
+        return "", max(offset, 0), over
+    if rest or not over:
+        data = data[: len(data) - _unfinished(data)]
+    return data.decode("utf-8", "replace"), max(offset, 0) + len(data), over and not rest
+
+
+def last_line(directory: str, *, most: int = 500) -> str:
+    """Return the last line of a log that says something, at most `most` characters of it."""
+    try:
+        with Path(records.path(directory, records.LOG)).open("rb") as file:
+            file.seek(max(file.seek(0, 2) - 8192, 0))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[:most] for line in reversed(lines) if line.strip()), "")
+
+
+def _unfinished(data: bytes) -> int:
+    """Count the bytes at the end that begin a character without finishing it."""
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
+        return back if length > back else 0
+    return 0

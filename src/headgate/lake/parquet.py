@@ -1,0 +1,153 @@
+"""This file is where rows become the table's data files: several at once, none left behind when something fails."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+import uuid
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.schema import Schema
+
+#: Rows of one row group: enough for encodings to pay, few enough that all writers together stay below 200 MB.
+GROUP: Final = 200_000
+#: Bytes (in memory; about four times what they are on disk) after which a writer takes a new file.
+FILE: Final = 1 << 30
+#: Seconds after which the files of a run that never ended are taken away.
+ABANDONED: Final = 86_400.0
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """The table's schema with field ids, as add_files wants to find it in the files."""
+    plain = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+    return pa.schema([pa.field(f.name, plain.get(f.type, f.type), metadata=f.metadata) for f in schema_to_pyarrow(schema)])
+
+
+class _Writer:
+    """One writer with a thread of its own, so that its groups are written in turn."""
+
+    def __init__(self, folder: Path, name: str, schema: pa.Schema) -> None:
+        self.paths: list[Path] = []
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")
+        self._folder, self._name, self._schema = folder, name, schema
+        self._file: pq.ParquetWriter | None = None
+        self._written = 0
+
+    def write(self, group: list[pa.RecordBatch]) -> None:
+        table = pa.Table.from_batches(group).cast(self._schema)
+        if self._file is None:
+            path = self._folder / f"{self._name}-{len(self.paths)}.parquet"
+            self.paths.append(path)
+            self._file = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=1)
+        self._file.write_table(table, row_group_size=2 * GROUP)
+        self._written += table.nbytes
+        if self._written > FILE:
+            self.finish()
+
+    def finish(self) -> None:
+        file, self._file, self._written = self._file, None, 0
+        if file is not None:
+            file.close()
+
+
+class DataFiles:
+    """Writers of one batch's data files, as a context: leaving it without `keep` or `abandon` deletes them.
+
+    While they are written a marker names them, so that `sweep` can find those of a process that was killed.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, *, writers: int) -> None:
+        self.stem = f"headgate-{uuid.uuid4().hex}"
+        self.rows = 0
+        self._folder = folder
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._writers = [_Writer(folder, f"{self.stem}-{n}", schema) for n in range(writers)]
+        self._turn = itertools.cycle(self._writers)
+        self._running: deque[Future[None]] = deque()
+        self._kept = False
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for one in self._writers for path in one.paths]
+
+    def __enter__(self) -> DataFiles:
+        self._marker().parent.mkdir(parents=True, exist_ok=True)
+        self._marker().touch()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._writers:
+            one.thread.shutdown(wait=True, cancel_futures=True)
+            with contextlib.suppress(OSError, pa.ArrowException):  # of files that are about to be deleted
+                one.finish()
+        if not self._kept:
+            self._discard()
+
+    def put(self, batch: pa.RecordBatch) -> None:
+        """Hand rows over to the writers; waits while they are behind. Raises what a writer failed with."""
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        self.rows += batch.num_rows
+        if self._pending_rows >= GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Write out what is left. The files are complete, and named in `paths`, when this returns."""
+        if self._pending_rows:
+            self._flush()
+        for one in self._writers:
+            self._running.append(one.thread.submit(one.finish))
+        while self._running:
+            self._running.popleft().result()
+
+    def keep(self) -> None:
+        """The files now belong to the table."""
+        self._kept = True
+        self._marker().unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Leave the files: nobody knows whether the table took them. `sweep` will find out, tomorrow."""
+        self._kept = True
+
+    def _flush(self) -> None:
+        if len(self._running) >= len(self._writers):
+            self._running.popleft().result()
+        writer = next(self._turn)
+        self._running.append(writer.thread.submit(writer.write, self._pending))
+        self._pending, self._pending_rows = [], 0
+
+    def _discard(self) -> None:
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+        self._marker().unlink(missing_ok=True)
+
+    def _marker(self) -> Path:
+        return self._folder / ".pending" / self.stem
+
+
+def abandoned(folder: Path) -> list[str]:
+    """Stems of files whose run ended without a word more than a day ago."""
+    old = time.time() - ABANDONED
+    found: list[str] = []
+    for marker in (folder / ".pending").glob("headgate-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if marker.stat().st_mtime < old:
+                found.append(marker.name)
+    return found
+
+
+def remove(folder: Path, stem: str, referenced: frozenset[str]) -> int:
+    """Delete the files of an abandoned stem that no snapshot refers to, and its marker; returns how many."""
+    mine = [path for path in folder.glob(f"{stem}-*.parquet") if path.name not in referenced]
+    for path in mine:
+        path.unlink(missing_ok=True)
+    (folder / ".pending" / stem).unlink(missing_ok=True)
+    return len(mine)

@@ -11,7 +11,7 @@ from headgate.errors import Invalid
 from headgate.flow.resolve import Rule, RuleKind, RuleSource, parse_dataset
 from headgate.model import Job, JobName
 from headgate.settings.engines import STATE_MACHINE
-from headgate.settings.kinds import TEXT, one_of, pattern
+from headgate.settings.kinds import TEXT, pattern
 from headgate.settings.nodes import Node, Place, Table, Text, read
 from headgate.settings.reading import Key, Named, Part, Report, Section, found
 from headgate.settings.triggers import known_job
@@ -37,7 +37,7 @@ PREFIX: Final = Key(
 )
 DEFAULT: Final = Key(
     name="default",
-    kind=one_of("true"),
+    kind=pattern("true", r"(?i)true"),
     default="",
     description="A rule for every dataset no other rule covers: `default: true`.",
 )
@@ -62,7 +62,7 @@ def read_rules(top: Section, jobs: Mapping[JobName, Job]) -> list[Rule]:
     for index, node in enumerate(top.items(DATASETS)):
         name = f"datasets[{index}]"
         if not isinstance(node, Table):
-            top.report.problem(node.place, f"{name}: expected a mapping, found {found(node)}")
+            top.report.unexpected(node, name, "a mapping")
             continue
         rule = _rule(Section(node, name, top.report), jobs)
         if rule is None:

@@ -8,7 +8,7 @@ from typing import Final
 from headgate.model import Backoff, Job, JobName
 from headgate.settings.arguments import ARGUMENTS, read_arguments
 from headgate.settings.engines import ENGINES, read_target
-from headgate.settings.kinds import BOOLEAN, DESCRIPTION, POSITIVE, POSITIVE_DURATION, TIMEOUT, one_of, whole
+from headgate.settings.kinds import BOOLEAN, DESCRIPTION, GROWTH, POSITIVE_DURATION, TIMEOUT, one_of, whole
 from headgate.settings.notify import NOTIFY, read_notifications
 from headgate.settings.reading import Key, Named, Part, Section, did_you_mean
 from headgate.settings.record import Notification
@@ -47,7 +47,7 @@ BASE: Final = Key(
     name="base", kind=POSITIVE_DURATION, default=1.0, shown="1s", description="The wait before the first retry."
 )
 FACTOR: Final = Key(
-    name="factor", kind=POSITIVE, default=2.0, shown="2", description="What the wait grows by from retry to retry."
+    name="factor", kind=GROWTH, default=2.0, shown="2", description="What the wait grows by from retry to retry."
 )
 CAP: Final = Key(name="cap", kind=POSITIVE_DURATION, default=300.0, shown="5m", description="The longest wait.")
 TIME_LIMIT: Final = Key(
@@ -113,7 +113,10 @@ def _job(name: JobName, section: Section, notifications: Sequence[Notification])
 
 def _backoff(section: Section) -> Backoff:
     section.only(BACKOFF)
-    return Backoff(base=section.get(BASE), factor=section.get(FACTOR), cap=section.get(CAP))
+    backoff = Backoff(base=section.get(BASE), factor=section.get(FACTOR), cap=section.get(CAP))
+    if backoff.base > backoff.cap:
+        section.report.problem(section.place, f"{section.name}: base is longer than cap, {backoff.cap:g} s")
+    return backoff
 
 
 def _homes(engine: str) -> dict[str, str]:

@@ -79,6 +79,13 @@ def _positive(text: str) -> float:
     return number
 
 
+def _growth(text: str) -> float:
+    number = _positive(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def _some(text: str) -> str:
     if not text.strip() or "\0" in text:
         raise ValueError(text)
@@ -148,4 +155,6 @@ POSITIVE_DURATION: Final = Kind(
 TIMEOUT: Final = Kind("a duration above zero such as 90 (seconds), 60m or 2h, or none for no limit", _timeout)
 SIZE: Final = Kind("a size such as 512M or 2G", _size)
 POSITIVE: Final = Kind("a number above zero", _positive)
+GROWTH: Final = Kind("a number of at least 1", _growth)
+BUCKET_NAME: Final = pattern("a bucket's name, without s3:// and without a slash", r"[^/\s:]+")
 PATH: Final = Kind("a path", _some)

@@ -13,7 +13,7 @@ from headgate.model import Json
 from headgate.settings import top as keys
 from headgate.settings.datasets import environment_rules, read_rules, read_text
 from headgate.settings.jobs import read_jobs
-from headgate.settings.kinds import PATH, TEXT, pattern
+from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
 from headgate.settings.notify import read_notifications
 from headgate.settings.reading import Key, Report, Section, found, mask_url, source
@@ -110,7 +110,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
     section = Section(root, "", report)
     top = Top(section, environ)
     home = _path(top, keys.HOME, project)
-    inboxes = _inboxes(section, project)
+    inboxes = _inboxes(section, project, home)
     jobs, told = read_jobs(section)
     triggers = read_triggers(section, jobs)
     rules = [*environment_rules(environ, report), *read_rules(section, jobs)]
@@ -189,20 +189,22 @@ def _lake(top: Top, home: Path, project: Path, inboxes: Mapping[str, Path]) -> L
     )
 
 
-def _inboxes(root: Section, project: Path) -> dict[str, Path]:
-    section = root.section(keys.INBOXES)
+def _inboxes(root: Section, project: Path, home: Path) -> dict[str, Path]:
+    section = root.section_or_empty(keys.INBOXES)
     inboxes: dict[str, Path] = {}
-    for bucket, node in section.node.entries.items() if section else ():
+    for bucket, node in section.node.entries.items():
         parsed = root.value(node, PATH, f"inboxes.{bucket}")
+        root.value(Text(section.node.keys[bucket], bucket), BUCKET_NAME, "inboxes")
         if parsed is None:
             continue
         folder = _resolved(parsed[0], project)
-        for other, taken in inboxes.items():
-            if folder == taken or folder in taken.parents or taken in folder.parents:
-                root.report.problem(
-                    node.place,
-                    f"inboxes.{bucket}: the folder overlaps with that of {other!r}; a file would count twice",
+        taken = {"the home": home} | {f"the inbox {other}": path for other, path in inboxes.items()}
+        for other, path in taken.items():
+            if folder == path or folder in path.parents or path in folder.parents:
+                problem = (
+                    f"inboxes.{bucket}: the folder overlaps with {other}; files would be taken for what they are not"
                 )
+                root.report.problem(node.place, problem)
         inboxes[bucket] = folder
         root.report.note(f"inboxes.{bucket}", str(folder), source(node))
     return inboxes

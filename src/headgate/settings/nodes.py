@@ -46,6 +46,7 @@ class Text:
     text: str
     null: bool = False  #: `~`, `null`, or nothing at all after the colon
     variables: tuple[str, ...] = ()  #: the environment variables its value came from
+    broken: bool = False  #: what is wrong with it was said already
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +105,16 @@ class _Converter:
         self._file = file
         self._environ = environ
         self._problems = problems
-        self._done: dict[int, tuple[Node | None, int]] = {}  # an aliased node is converted once
+        self._done: dict[int, tuple[Node, int]] = {}  # an aliased node is converted once
         self._open: set[int] = set()
         self._count = 0
 
-    def convert(self, node: yaml.Node, depth: int) -> Node | None:
+    def convert(self, node: yaml.Node, depth: int) -> Node:
         known = self._done.get(id(node))
         if known is None:
             before = self._count
-            known = (self._fresh(node, depth), 0)
-            known = (known[0], self._count - before)
+            fresh = self._fresh(node, depth)
+            known = (fresh, self._count - before)
             self._done[id(node)] = known
         else:
             self._count += known[1]
@@ -121,23 +122,22 @@ class _Converter:
             raise self._place(node).problem("the aliases in this file stand for more values than anyone can mean")
         return known[0]
 
-    def _fresh(self, node: yaml.Node, depth: int) -> Node | None:
+    def _fresh(self, node: yaml.Node, depth: int) -> Node:
         self._count += 1
         place = self._place(node)
         if id(node) in self._open or depth > _DEEPEST:
             reason = "an alias stands inside its own anchor" if id(node) in self._open else "nested too deeply"
             self._problems.append(place.problem(f"this value can not be read: {reason}"))
-            return None
+            return Text(place, "", broken=True)
         if node.tag not in _TAGS:
             self._problems.append(place.problem(f"the tag {_tag(node.tag)} is not known here; write plain values"))
-            return None
+            return Text(place, "", broken=True)
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._table(node, depth)
             if isinstance(node, yaml.SequenceNode):
-                items = (self.convert(item, depth + 1) for item in node.value)
-                return Items(place, tuple(item for item in items if item is not None))
+                return Items(place, tuple(self.convert(item, depth + 1) for item in node.value))
             return self._text(node)
         finally:
             self._open.discard(id(node))
@@ -152,7 +152,7 @@ class _Converter:
             expanded = expand(value, self._environ)
         except Invalid as error:
             self._problems.append(place.problem(str(error)))
-            return Text(place, value)
+            return Text(place, value, broken=True)
         return Text(place, expanded.text, variables=expanded.variables)
 
     def _table(self, node: yaml.MappingNode, depth: int) -> Table:
@@ -173,9 +173,7 @@ class _Converter:
                 self._problems.append(place.problem(f"{name!r} is given twice in one mapping: first at {where}"))
                 continue
             keys[name] = place
-            converted = self.convert(value, depth + 1)
-            if converted is not None:
-                entries[name] = converted
+            entries[name] = self.convert(value, depth + 1)
         for table in merged:  # what stands in the mapping itself wins, then the first one merged in
             for name, value in table.entries.items():
                 if name not in keys:
@@ -187,7 +185,7 @@ class _Converter:
             table = self.convert(one, depth + 1)
             if isinstance(table, Table):
                 yield table
-            else:
+            elif not (isinstance(table, Text) and table.broken):
                 self._problems.append(self._place(one).problem("only mappings can be merged with <<"))
 
     def _place(self, node: yaml.Node) -> Place:

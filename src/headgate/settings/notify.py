@@ -8,7 +8,7 @@ from typing import Final
 from headgate.model import TERMINAL, JobName
 from headgate.settings.kinds import ANY_TEXT, one_of, pattern
 from headgate.settings.nodes import Table
-from headgate.settings.reading import Key, Named, Part, Section, found
+from headgate.settings.reading import Key, Named, Part, Section
 from headgate.settings.record import Notification, Secret
 
 NOTIFY: Final = Part(
@@ -50,7 +50,7 @@ def read_notifications(owner: Section, job: JobName | None = None) -> list[Notif
     for index, node in enumerate(owner.items(NOTIFY)):
         name = owner.path(f"notify[{index}]")
         if not isinstance(node, Table):
-            owner.report.problem(node.place, f"{name}: expected a mapping, found {found(node)}")
+            owner.report.unexpected(node, name, "a mapping")
             continue
         section = Section(node, name, owner.report)
         section.only(NOTIFICATION)
@@ -59,7 +59,7 @@ def read_notifications(owner: Section, job: JobName | None = None) -> list[Notif
             continue
         if section.has(TEMPLATE) and not section.has(WEBHOOK):
             section.report.problem(section.place_of(TEMPLATE), f"{name}: only a webhook has a template")
-        on = section.texts(ON, _ENDS, _DEFAULT)
+        on = section.texts(ON, _ENDS, _DEFAULT, alone=True)
         url = section.get(WEBHOOK if section.has(WEBHOOK) else URL)
         template = section.get(TEMPLATE) if section.has(TEMPLATE) else ""
         if url and on:

@@ -63,6 +63,11 @@ class Report:
     def problem(self, place: Place, message: str) -> None:
         self.problems.append(place.problem(message))
 
+    def unexpected(self, node: Node, what: str, expected: str) -> None:
+        """Note that a value is not what was expected; once is enough."""
+        if not (isinstance(node, Text) and node.broken):
+            self.problem(node.place, f"{what}: expected {expected}, found {found(node)}")
+
     def note(self, name: str, value: Json, source: str) -> None:
         self.effective[name] = Effective(name=name, value=value, source=source)
 
@@ -117,8 +122,8 @@ class Section:
 
     def value(self, node: Node, kind: Kind[T], what: str) -> tuple[T] | None:
         """One value of a kind; None when it is something else, which is noted as a problem."""
-        if not isinstance(node, Text) or node.null:
-            self.report.problem(node.place, f"{what}: expected {kind.expected}, found {found(node)}")
+        if not isinstance(node, Text) or node.null or node.broken:
+            self.report.unexpected(node, what, kind.expected)
             return None
         try:
             return (kind.parse(node.text),)
@@ -134,7 +139,7 @@ class Section:
         if node is None or (isinstance(node, Text) and node.null):
             return None
         if not isinstance(node, Table):
-            self.report.problem(node.place, f"{self.path(part.name)}: expected {part.expected}, found {found(node)}")
+            self.report.unexpected(node, self.path(part.name), part.expected)
             return None
         return Section(node, self.path(part.name), self.report)
 
@@ -146,14 +151,16 @@ class Section:
         """A mapping of mappings: the sections in it by name. What is no mapping is noted as a problem."""
         outer = self.section(part)
         sections: dict[str, Section] = {}
-        for name, node in outer.node.entries.items() if outer else ():
+        if outer is None:
+            return sections
+        for name, node in outer.node.entries.items():
             if not is_name(name):
                 expected = "a name of 1 to 255 characters, none of them a control character"
-                self.report.problem(node.place, f"{part.name}: expected {expected}, found {name!r}")
+                self.report.problem(outer.node.keys[name], f"{part.name}: expected {expected}, found {name!r}")
             if isinstance(node, Table):
                 sections[name] = Section(node, f"{part.name}.{name}", self.report)
             else:
-                self.report.problem(node.place, f"{part.name}.{name}: expected a mapping, found {found(node)}")
+                self.report.unexpected(node, f"{part.name}.{name}", "a mapping")
         return sections
 
     def items(self, part: Part) -> Sequence[Node]:
@@ -161,7 +168,7 @@ class Section:
         if node is None or (isinstance(node, Text) and node.null):
             return ()
         if not isinstance(node, Items):
-            self.report.problem(node.place, f"{self.path(part.name)}: expected {part.expected}, found {found(node)}")
+            self.report.unexpected(node, self.path(part.name), part.expected)
             return ()
         return node.items
 
@@ -177,13 +184,15 @@ class Section:
             case Table(entries=entries):
                 return bool(entries)
 
-    def texts(self, part: Part, kind: Kind[str], default: Sequence[str] = ()) -> tuple[str, ...]:
-        """A list of texts; a single text stands for a list of one."""
+    def texts(
+        self, part: Part, kind: Kind[str], default: Sequence[str] = (), *, alone: bool = False
+    ) -> tuple[str, ...]:
+        """A list of texts. With `alone` a single text stands for a list of one."""
         node = self.node.entries.get(part.name)
         if node is None:
             self.report.note(self.path(part.name), list(default), "default")
             return tuple(default)
-        nodes = (node,) if isinstance(node, Text) and not node.null else self.items(part)
+        nodes = (node,) if alone and isinstance(node, Text) and not node.null else self.items(part)
         values = [value[0] for one in nodes if (value := self.value(one, kind, self.path(part.name))) is not None]
         self.report.note(self.path(part.name), list(values), source(node))
         return tuple(values)

@@ -54,8 +54,8 @@ class Notification:
 class DataHub:
     """Where DataHub is and what its users may do here."""
 
-    gms_url: str = ""
-    frontend_url: str = ""
+    gms_url: str = field(default="", repr=False)  #: may hold a password
+    frontend_url: str = field(default="", repr=False)
     token: Secret | None = None
     client_id: str = ""
     client_secret: Secret | None = None

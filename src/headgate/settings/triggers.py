@@ -26,9 +26,19 @@ from headgate.model import (
 from headgate.settings.arguments import ARGUMENTS, read_arguments
 from headgate.settings.chains import circles, in_words
 from headgate.settings.jobs import ABOUT
-from headgate.settings.kinds import ANY_TEXT, BOOLEAN, DURATION, POSITIVE_DURATION, TEXT, member, pattern, whole
+from headgate.settings.kinds import (
+    ANY_TEXT,
+    BOOLEAN,
+    BUCKET_NAME,
+    DURATION,
+    POSITIVE_DURATION,
+    TEXT,
+    member,
+    pattern,
+    whole,
+)
 from headgate.settings.nodes import Node, Place, Table, Text
-from headgate.settings.reading import Key, Named, Part, Section, did_you_mean, found, source
+from headgate.settings.reading import Key, Named, Part, Section, did_you_mean, source
 
 TRIGGERS: Final = Part(
     name="triggers",
@@ -69,7 +79,7 @@ S3: Final = Part(
 )
 BUCKET: Final = Key(
     name="bucket",
-    kind=pattern("a bucket's name, without s3:// and without a slash", r"[^/\s:]+"),
+    kind=BUCKET_NAME,
     default="",
     shown="required",
     description="The bucket.",
@@ -221,13 +231,11 @@ def _actions(section: Section, jobs: Mapping[JobName, Job]) -> tuple[Action, ...
 
 def _action(section: Section, node: Node, index: int, jobs: Mapping[JobName, Job]) -> Action | None:
     name = section.path(f"actions[{index}]")
-    if isinstance(node, Text) and not node.null:
+    if isinstance(node, Text) and not node.null and not node.broken:
         section.report.note(f"{name}.job", node.text, source(node))
         return Action(job=known_job(section, node.text, node.place, jobs))
     if not isinstance(node, Table):
-        section.report.problem(
-            node.place, f"{name}: expected a job's name or {{job, arguments, timeout}}, found {found(node)}"
-        )
+        section.report.unexpected(node, name, "a job's name or {job, arguments, timeout}")
         return None
     action = Section(node, name, section.report)
     action.only(ACTION)
@@ -278,7 +286,7 @@ def _predicate(section: Section, jobs: Mapping[JobName, Job]) -> Predicate | Non
 def _condition(predicate: Section, node: Node, index: int, jobs: Mapping[JobName, Job]) -> Condition | None:
     name = predicate.path(f"conditions[{index}]")
     if not isinstance(node, Table):
-        predicate.report.problem(node.place, f"{name}: expected {{job, state}}, found {found(node)}")
+        predicate.report.unexpected(node, name, "{job, state}")
         return None
     section = Section(node, name, predicate.report)
     section.only(CONDITION)
@@ -303,7 +311,7 @@ def _objects(section: Section) -> ObjectFilter | None:
     return ObjectFilter(
         bucket=objects.required(BUCKET) or "",
         prefix=objects.get(PREFIX),
-        suffix=objects.texts(SUFFIX, TEXT),
+        suffix=objects.texts(SUFFIX, TEXT, alone=True),
         events=tuple(one.removeprefix("s3:") for one in objects.texts(EVENTS, _EVENT, ObjectFilter(bucket="").events)),
     )
 

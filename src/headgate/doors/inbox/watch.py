@@ -356,8 +356,8 @@ class Inbox:
             root,
             watch_filter=None,
             stop_event=stop,
-            debounce=200,  # milliseconds, like the next two
-            step=50,
+            debounce=400,  # milliseconds, like the next two
+            step=100,
             rust_timeout=1_000,
             yield_on_timeout=True,
             raise_interrupt=False,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from headgate.engines.local import validate_target
 from headgate.flow.resolve import RuleKind, RuleSource
 from headgate.model import (
     Action,
@@ -24,6 +25,7 @@ from headgate.model import (
     TriggerType,
 )
 from headgate.settings import InvalidSettings, Secret, Settings, describe, load, settings_reference
+from headgate.settings.engines import ENGINES
 from headgate.settings.reference import VARIABLES, chapters
 
 #: The configuration of the design, letter by letter.
@@ -190,7 +192,7 @@ def test_a_job_has_every_key_it_may_have(project: Path) -> None:
 jobs:
   all:
     engine: LOCAL
-    command: [python, -c, pass]
+    command: [python, -c, ""]
     env: [PATH, HOME]
     cwd: work
     memory: 512M
@@ -207,8 +209,9 @@ jobs:
     )
 
     job = settings.jobs[JobName("all")]
+    assert validate_target(job.target) == []
     assert job.target == {
-        "command": ["python", "-c", "pass"], "env": ["PATH", "HOME"], "cwd": "work", "memory": 512 * 2**20, "cpu": 1.5
+        "command": ["python", "-c", ""], "env": ["PATH", "HOME"], "cwd": "work", "memory": 512 * 2**20, "cpu": 1.5
     }  # fmt: skip
     assert job.arguments == {
         "--n": "1", "--f": "1.50", "--b": "true", "--d": "2026-02-16", "--t": "", "--x": "a${b}"
@@ -218,6 +221,12 @@ jobs:
     assert job.notify == ({"name": "jobs.all.notify[0]", "on": ["FAILED"]},)
     (told,) = settings.notify
     assert (told.job, told.name, told.webhook, told.template) == ("all", "jobs.all.notify[0]", True, "{{ run.id }}")
+
+
+def test_the_engine_takes_the_keys_that_are_known_here() -> None:
+    """Each target key of a local job is one the local engine knows."""
+    for key in ENGINES["local"].keys:
+        assert not any("unknown key" in problem for problem in validate_target({key.name: None})), key.name
 
 
 def test_a_trigger_has_every_key_it_may_have(project: Path) -> None:

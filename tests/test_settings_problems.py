@@ -36,15 +36,19 @@ A_JOB = """
 {engine: local, command: []}
     command needs at least the program to start
 {engine: local, command: [a, {}]}
-    2:35: jobs.a.command: expected a text that is not empty, found a mapping
+    2:35: jobs.a.command: expected a text, found a mapping
 {engine: local, script: ''}
     2:30: jobs.a.script: expected a path, found ''
 {engine: local, run: m.f, env: [A=1]}
     2:38: jobs.a.env: expected the name of an environment variable
+{engine: local, run: m.f, env: [HEADGATE_TOKEN]}
+    jobs.a.env: expected the name of an environment variable, other than our own HEADGATE_*, found 'HEADGATE_TOKEN'
+{engine: local, command: ['', x]}
+    command needs at least the program to start
 {engine: local, run: m.f, memory: lots}
-    2:40: jobs.a.memory: expected a size such as 512M or 2G, found
+    2:40: jobs.a.memory: expected a size of at least 1M such as 512M or 2G, found 'lots'
 {engine: local, run: m.f, cpu: 0}
-    2:37: jobs.a.cpu: expected a number above zero, found '0'
+    2:37: jobs.a.cpu: expected a number of cores such as 0.5 or 2, at most 1024, found '0'
 {engine: local, run: m.f, max_retires: 1}
     2:32: there is no key 'max_retires' in jobs.a; did you mean 'max_retries'?
 {engine: local, run: m.f, max_retries: 11}

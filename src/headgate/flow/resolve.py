@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -80,6 +82,7 @@ class Explanation:
     message: str
 
 
+@lru_cache(maxsize=16_384)  # the same rules are compared at every click
 def parse_dataset(urn: str) -> Dataset:
     """Take a dataset's URN apart. Commas and parentheses in a name are percent-encoded, or parentheses come in pairs.
 
@@ -234,7 +237,21 @@ def _nothing(urn: str, rules: Sequence[Rule], tags: Sequence[str] | None, *, str
         message += " (there is a default rule, but strict is on)"
     if tags is None and any(rule.kind is RuleKind.TAG for rule in rules):
         message += " (rules by tag could not be tried: no DataHub is configured)"
-    near = difflib.get_close_matches(urn, [rule.value for rule in rules if rule.kind is RuleKind.URN], n=3, cutoff=0.85)
-    if near:
-        return f"{message}; there is one for {' and for '.join(dict.fromkeys(near))}: is it one of these you mean?"
+    if near := _near(urn, {rule.value for rule in rules if rule.kind is RuleKind.URN}):
+        return f"{message}; there is one for {' and for '.join(near)}: is it one of these you mean?"
     return f"{message}; add one under datasets: in headgate.yaml (by urn, tag, prefix or default)"
+
+
+def _near(urn: str, known: set[str]) -> list[str]:
+    """The URNs that could be meant, the nearest first."""
+
+    def alike(one: str) -> int:
+        return _shared(one, urn) + _shared(one[::-1], urn[::-1])
+
+    # Comparing well is slow, so only those that begin and end most alike are compared well.
+    return difflib.get_close_matches(urn, heapq.nlargest(20, sorted(known), key=alike), n=3, cutoff=0.85)
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -1,7 +1,7 @@
 """This folder is where the example project is that `headgate init` writes.
 
-`simple-data-hub` here is a link to `examples/simple-data-hub` in the repository (a plain copy of it in a wheel), and
-its job scripts are links to `jobs/`, so that each file is there once.
+What is in `files` are links to `examples/simple-data-hub` in the repository, and plain files in a wheel, so that each file
+is there once. (A link to the whole folder would be left out of a source distribution.)
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ FILES: Final = (
 
 def read_project() -> dict[str, bytes]:
     """The files of the example project, by their path in it."""
-    folder = resources.files(__name__) / NAME
-    return {name: folder.joinpath(*name.split("/")).read_bytes() for name in FILES}
+    folder = resources.files(__name__) / "files"
+    # Git reads no .gitignore that is a link, and complains about one: ours is without its dot here.
+    packaged = {name: name.replace(".gitignore", "gitignore") for name in FILES}
+    return {name: folder.joinpath(*inside.split("/")).read_bytes() for name, inside in packaged.items()}
 
 
 def write_project(directory: Path) -> list[Path]:

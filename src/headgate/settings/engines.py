@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headgate.model import Json
-from headgate.settings.kinds import PATH, POSITIVE, SIZE, TEXT, Kind, pattern
+from headgate.settings.kinds import CORES, PATH, SIZE, TEXT, Kind, pattern
 from headgate.settings.reading import Key, Named, Part, Section
 
 
@@ -33,7 +33,10 @@ STATE_MACHINE: Final = pattern(
     r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:stateMachine:\S+",
 )
 _FUNCTION: Final = pattern("a function as module.function", r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-_VARIABLE: Final = pattern("the name of an environment variable", r"[A-Za-z_][A-Za-z0-9_]*")
+_WORD: Final = pattern("a text", r"[^\0]*")
+_VARIABLE: Final = pattern(
+    "the name of an environment variable, other than our own HEADGATE_*", r"(?!HEADGATE_)[A-Za-z_][A-Za-z0-9_]*"
+)
 _REGION: Final = _optional(
     "region",
     pattern("an AWS region such as us-east-1", r"[a-z]{2}(-[a-z]+)+-\d"),
@@ -51,11 +54,11 @@ _COMMAND: Final = Part(
 )
 _LIMITS: Final = (
     _optional("memory", SIZE, "The most memory the process tree may use."),
-    _optional("cpu", POSITIVE, "How many CPUs the process tree may use."),
+    _optional("cpu", CORES, "How many CPUs the process tree may use."),
 )
 
 #: Lists of texts, and what each of them must be.
-_LISTS: Final[Mapping[str, Kind[str]]] = {"env": _VARIABLE, "command": TEXT}
+_LISTS: Final[Mapping[str, Kind[str]]] = {"env": _VARIABLE, "command": _WORD}
 
 ENGINES: Final[Mapping[str, EngineKeys]] = {
     "local": EngineKeys(
@@ -115,6 +118,7 @@ def read_target(engine: EngineKeys, name: str, section: Section) -> dict[str, Js
         expected = f"exactly one of {choices}" if len(engine.exactly_one) > 1 else choices
         has = f"both {' and '.join(given)}" if given else "none"
         section.report.problem(section.place, f"{section.name}: engine {name} needs {expected}, found {has}")
-    if target.get("command") == [] and len(section.report.problems) == before:
+    command = target.get("command")
+    if isinstance(command, list) and not (command and command[0]) and len(section.report.problems) == before:
         section.report.problem(section.place, f"{section.name}: command needs at least the program to start")
     return target

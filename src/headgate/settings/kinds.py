@@ -60,7 +60,7 @@ def _size(text: str) -> int:
     if found is None:
         raise ValueError(text)
     size = int(float(found[1]) * _BYTES[found[2].upper()])
-    if not 0 < size < 2**63:
+    if not 2**20 <= size < 2**63:
         raise ValueError(text)
     return size
 
@@ -75,6 +75,13 @@ def _boolean(text: str) -> bool:
 def _positive(text: str) -> float:
     number = float(text) if re.fullmatch(r"\d+(\.\d+)?", text.strip()) else 0.0
     if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def _cores(text: str) -> float:
+    number = _positive(text)
+    if number > 1024:
         raise ValueError(text)
     return number
 
@@ -153,8 +160,9 @@ POSITIVE_DURATION: Final = Kind(
     "a duration above zero such as 250ms, 1.5s, 60m or 2h, or a number of seconds", _positive_duration
 )
 TIMEOUT: Final = Kind("a duration above zero such as 90 (seconds), 60m or 2h, or none for no limit", _timeout)
-SIZE: Final = Kind("a size such as 512M or 2G", _size)
+SIZE: Final = Kind("a size of at least 1M such as 512M or 2G", _size)
 POSITIVE: Final = Kind("a number above zero", _positive)
+CORES: Final = Kind("a number of cores such as 0.5 or 2, at most 1024", _cores)
 GROWTH: Final = Kind("a number of at least 1", _growth)
 BUCKET_NAME: Final = pattern("a bucket's name, without s3:// and without a slash", r"[^/\s:]+")
 PATH: Final = Kind("a path", _some)

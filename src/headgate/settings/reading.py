@@ -245,4 +245,4 @@ def shown_as(name: str, value: str) -> Json:
 
 def mask_url(text: str) -> str:
     """A URL without its password."""
-    return _USER.sub(rf"\1:{MASK}", text)
+    return _USER.sub(rf"\1:{MASK}", text) if "://" in text else text

@@ -8,10 +8,10 @@ Three kinds of process, all of them plain Python:
 * a *shim* is parent and subreaper of its run's processes and the only writer of the run's exit record. It survives
   supervisor and launcher.
 
-One run directory (mode 0700, named by the attempt's id), every file a JSON object unless said otherwise:
+What to run, with the values of its environment (they may be secret), goes over sockets and never to disk. The rest is
+in one run directory (mode 0700, named by the attempt's id), every file a JSON object unless said otherwise:
 
 =============  =====================================================================================================
-spec           what to run, without the values of its environment (they may be secret, and go over a socket)
 lock           empty; the living shim holds a POSIX lock on it
 shim           who the shim is. Once it exists the run never starts again
 job            who the job's main process is

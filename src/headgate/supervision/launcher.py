@@ -3,7 +3,8 @@
 Started as `python -I [-S] -c … CONFIG` with its only connection on descriptor 3: a socket pair, so that there is no
 name on disk that a stranger could connect to and none that could be too long. Requests and answers are JSON:
 
-    {"directory": …, "environ": {…}, "modules": […]}  ->  {"pid": …, "start": …}  or  {"no": reason, "text": …}
+    {"directory": …, "environ": {…}, "spec": {…}, "modules": […]}
+    -> {"pid": …, "start": …}  or  {"no": reason, "text": …}
 
 `no` is `stale` (a module's file changed since it was imported), `threads` (importing started threads, forking would
 not be safe), `bad` (the request makes no sense) or `fork` (the system has no room for a process).
@@ -24,13 +25,21 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from headgate.supervision import records, shim, tree
 
 CONNECTION: Final = 3
-LARGEST: Final = 1 << 20  #: bytes of a request
+_QUIET: Final = 0.01  #: seconds without anything to do before a spare shim is forked
 _STDLIB: Final = str(os.__file__).rpartition("/")[0] + "/"
+
+
+class _Spare(NamedTuple):
+    """A shim forked ahead of time. It leaves when its connection closes before a run came."""
+
+    pid: int
+    start: int
+    connection: socket.socket
 
 
 class _Refused(Exception):
@@ -40,9 +49,11 @@ class _Refused(Exception):
 
 
 class _Launcher:
-    def __init__(self, connection: socket.socket, wakeup: int, cgroups: str | None) -> None:
+    def __init__(self, connection: socket.socket, wakeup: int, written: int, cgroups: str | None) -> None:
         self.connection = connection
-        self.wakeup = wakeup
+        self.wakeup = wakeup  #: readable when a child has ended
+        self.written = written
+        self.spare: _Spare | None = None
         self.me = records.identity(os.getpid())
         self.cgroups = cgroups
         self.shims: dict[int, str] = {}  #: pid to run directory
@@ -57,10 +68,15 @@ class _Launcher:
         poll.register(self.wakeup, select.POLLIN)
         poll.register(self.connection, select.POLLIN)
         connected = True
-        while connected or self.shims or self.unknown or tree.children(self.me.pid):
-            ready = dict(poll.poll(idle * 1000 if idle and connected else None))
-            if not ready and not self.shims and not tree.children(self.me.pid):
-                return
+        while connected or self._busy():
+            # a spare is forked in a quiet moment, not while the run that took the last one gets going
+            timeout = None if not connected else _QUIET if self.spare is None else idle
+            ready = dict(poll.poll(None if timeout is None else timeout * 1000))
+            if not ready and self.spare is None and connected:
+                with contextlib.suppress(OSError):
+                    self._fork_spare()
+            elif not ready and not self._busy():
+                break
             if self.wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wakeup, 4096)
@@ -68,16 +84,22 @@ class _Launcher:
                 connected = False
                 poll.unregister(self.connection)
                 self.connection.close()
+                self._drop_spare()
             self._reap()
+        self._drop_spare()
+
+    def _busy(self) -> bool:
+        spare = {self.spare.pid} if self.spare else set[int]()
+        return bool(self.shims or set(tree.children(self.me.pid)) - spare)
 
     def _answer_one(self) -> bool:
         """Answer the next request; False when the other side is gone. Nothing in a request may end the launcher."""
         try:
-            message = self.connection.recv(LARGEST)
+            message = self.connection.recv(shim.LARGEST)
             if not message:
                 return False
             try:
-                answer = self._launch(json.loads(message))
+                answer = self._launch(message, json.loads(message))
             except _Refused as no:
                 answer = no.answer
             except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -89,22 +111,52 @@ class _Launcher:
             return False
         return True
 
-    def _launch(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _launch(self, message: bytes, request: dict[str, Any]) -> dict[str, Any]:
         directory = str(request["directory"])
-        environ = {str(name): str(value) for name, value in request["environ"].items()}
+        if not isinstance(request["environ"], dict) or not isinstance(request["spec"], dict):
+            raise TypeError("environ and spec must be objects")
+        if not os.access(directory, os.W_OK):
+            raise _Refused("bad", f"there is no run directory {directory}")
         self._import([str(name) for name in request.get("modules") or ()])
-        if not os.access(records.path(directory, records.SPEC), os.R_OK):
-            raise _Refused("bad", f"there is no run in {directory}")
-        pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.close(self.wakeup)
-            self.connection.close()
-            gc.disable()
-            shim.supervise(directory, environ, self.me, self.cgroups)
-        self.shims[pid] = directory
-        return {"pid": pid, "start": records.identity(pid).start}
+        for _ in range(2):
+            spare = self.spare or self._fork_spare()
+            self.spare = None
+            try:
+                spare.connection.send(message)
+            except BrokenPipeError:  # someone killed it while it waited
+                continue
+            finally:
+                spare.connection.close()
+            self.shims[spare.pid] = directory
+            return {"pid": spare.pid, "start": spare.start}
+        raise _Refused("fork", "the processes forked for it were killed at once")
+
+    def _fork_spare(self) -> _Spare:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, shim.LARGEST)
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for fd in (self.wakeup, self.written):
+                    os.close(fd)
+                ours.close()
+                self.connection.close()
+                gc.disable()
+                shim.stand_by(theirs, self.me, self.cgroups)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.spare = _Spare(pid, records.identity(pid).start, ours)
+        return self.spare
+
+    def _drop_spare(self) -> None:
+        if self.spare is not None:
+            self.spare.connection.close()
+            self.spare = None
 
     def _import(self, modules: list[str]) -> None:
         """Have the modules imported, once. One that fails is left to the job, whose log then has the traceback."""
@@ -112,6 +164,8 @@ class _Launcher:
             if _stamp(file) != known:
                 raise _Refused("stale", f"{file} changed")
         new = [name for name in modules if name not in self.imported]
+        if new:
+            self._drop_spare()
         for name in new:
             self.imported.add(name)
             with contextlib.suppress(Exception, SystemExit):
@@ -172,7 +226,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     try:
         cgroups = tree.cgroup_parent() if config["cgroups"] else None
-        _Launcher(socket.socket(fileno=CONNECTION), wakeup, cgroups).serve(config["idle"])
+        _Launcher(socket.socket(fileno=CONNECTION), wakeup, written, cgroups).serve(config["idle"])
     except Exception:  # noqa: BLE001 -- the one place to say why it ended; the supervisor starts another
         traceback.print_exc()
         sys.exit(1)

@@ -76,18 +76,19 @@ class Launchers:
         self._ended: list[int] = []
         self._unsafe: dict[str, str] = {}  #: modules that are started cold, and why
 
-    def command(self, directory: str, environ: Mapping[str, str]) -> Started:
-        """Have the light launcher start the run whose spec is in `directory`.
+    def command(self, directory: str, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Started:
+        """Have the light launcher start the command of `spec` in `directory`.
 
         Raises:
             EngineUnavailable: no launcher can be started, or it cannot fork.
             EngineRefused: the environment is larger than a launcher takes.
         """
+        request = {"directory": directory, "environ": dict(environ), "spec": dict(spec)}
         problem = ""
         for _ in range(_TRIES):
             launcher = self._launcher("", ())
             try:
-                answer = launcher.ask({"directory": directory, "environ": dict(environ)}, _ANSWER_WITHIN)
+                answer = launcher.ask(request, _ANSWER_WITHIN)
             except _Gone as gone:
                 self._discard(launcher)
                 problem = str(gone)
@@ -97,11 +98,16 @@ class Launchers:
             problem = str(answer.get("text"))
         raise EngineUnavailable(f"no process could be started for {Path(directory).name}: {problem}")
 
-    def python(self, directory: str, environ: Mapping[str, str], warm: Warm) -> Started | str:
-        """Have the warm launcher start the run in `directory`; a text says why it has to be started cold."""
+    def python(self, directory: str, spec: Mapping[str, Any], environ: Mapping[str, str], warm: Warm) -> Started | str:
+        """Have the warm launcher start the call of `spec` in `directory`; a text says why it has to be started cold."""
         if known := next((self._unsafe[name] for name in warm.modules if name in self._unsafe), None):
             return known
-        request = {"directory": directory, "environ": dict(environ), "modules": list(warm.modules)}
+        request = {
+            "directory": directory,
+            "environ": dict(environ),
+            "spec": dict(spec),
+            "modules": list(warm.modules),
+        }
         problem = ""
         for _ in range(_TRIES):
             launcher = self._launcher(warm.name, tuple(warm.path))

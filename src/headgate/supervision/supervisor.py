@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import selectors
 import signal
+import socket
 import sys
 import threading
 import time
@@ -40,6 +42,7 @@ class Work:
     cwd: str
     environ: Mapping[str, str]  #: all of it; never written to disk
     argv: Sequence[str] = ()
+    executable: str = ""  #: the file of the command; "" looks for argv[0] in PATH
     call: str = ""
     arguments: Sequence[str] = ()
     warm: Warm | None = None
@@ -100,10 +103,8 @@ class Supervisor:
         self._followed: dict[str, _Followed] = {}
         self._new: list[_Followed] = []
         self._selector = selectors.DefaultSelector()
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
-        os.set_blocking(self._wake_read, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._notices = _Notices()
+        self._selector.register(self._notices, selectors.EVENT_READ, None)
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -167,14 +168,13 @@ class Supervisor:
                 return
             self._closed = True
             thread = self._thread
-        self._wake()
+        self._notices.wake()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         for one in self._followed.values():
             self._forget_fd(one)
         self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._notices.close()
         self._launchers.close()
 
     # --- starting and stopping ------------------------------------------------------------------------------------
@@ -187,26 +187,22 @@ class Supervisor:
             "cpu": work.cpu,
             "timeout": work.timeout,
             "grace": work.grace,
+            "notify": self._notices.name,
             "argv": list(work.argv),
+            "executable": work.executable,
         }
-        try:
-            if work.call and work.warm:
-                warm_spec = {**spec, "call": work.call, "arguments": list(work.arguments)}
-                # not durable: without a spec after a power cut there is no shim either, and the start is repeated
-                records.write(directory, records.SPEC, warm_spec, durable=False)
-                answer = self._launchers.python(directory, work.environ, work.warm)
-                if isinstance(answer, Started):
-                    return answer
-                if self.begun(work.id):
-                    return self._published(directory)
-                spec["note"] = f"started in a new interpreter, because {answer}"
-            if work.call:
-                path = work.warm.path if work.warm else ()
-                spec["argv"] = self._launchers.cold(work.call, work.arguments, path)
-            records.write(directory, records.SPEC, spec, durable=False)
-        except OSError as error:
-            raise EngineUnavailable(f"the run directory {directory} cannot be written: {error.strerror}") from error
-        return self._launchers.command(directory, work.environ)
+        if not work.call:
+            return self._launchers.command(directory, spec, work.environ)
+        if work.warm:
+            called = {**spec, "call": work.call, "arguments": list(work.arguments)}
+            answer = self._launchers.python(directory, called, work.environ, work.warm)
+            if isinstance(answer, Started):
+                return answer
+            if self.begun(work.id):
+                return self._published(directory)
+            spec["note"] = f"started in a new interpreter, because {answer}"
+        argv = self._launchers.cold(work.call, work.arguments, work.warm.path if work.warm else ())
+        return self._launchers.command(directory, {**spec, "argv": argv, "executable": argv[0]}, work.environ)
 
     def _published(self, directory: str) -> Started:
         shim = records.identified(records.read(directory, records.SHIM))
@@ -249,21 +245,17 @@ class Supervisor:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="headgate-supervisor", daemon=True)
                 self._thread.start()
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b"!")
+        self._notices.wake()
 
     def _run(self) -> None:
         looked = time.monotonic()
         while not self._closed:
             ready = self._selector.select(self._pause(looked))
             due: list[_Followed] = [key.data for key, _ in ready if key.data is not None]
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake_read, 4096)
+            heard = self._notices.heard()
             with self._lock:
                 due += self._new
+                due += [self._followed[name] for name in heard if name in self._followed]
                 self._new = []
                 all_of_them = list(self._followed.values())
             due += [one for one in all_of_them if one.soon]
@@ -441,6 +433,46 @@ class Supervisor:
         elif time.time() >= float(stop["at"]) + float(stop["grace"]):
             tree.kill_cgroup(cgroup)
             tree.signal_all(everyone, signal.SIGKILL)
+
+
+class _Notices:
+    """A datagram socket: shims say on it that something happened to an attempt, and we wake our own thread by it.
+
+    Its name is in the abstract namespace (no file, no length limit) and random. Anyone on this machine could write
+    to it; all that does is make us look.
+    """
+
+    def __init__(self) -> None:
+        self.name = ""
+        if sys.platform == "linux":
+            self._in = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.name = f"headgate-{secrets.token_hex(12)}"
+            self._in.bind(f"\0{self.name}")
+            self._out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._out.connect(f"\0{self.name}")
+        else:
+            self._in, self._out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._in.setblocking(False)
+        self._out.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._in.fileno()
+
+    def wake(self) -> None:
+        # full means that it wakes up anyhow
+        with contextlib.suppress(OSError):
+            self._out.send(b"!")
+
+    def heard(self) -> set[str]:
+        names: set[str] = set()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                names.add(self._in.recv(256).decode("ascii", "replace"))
+        return names
+
+    def close(self) -> None:
+        self._in.close()
+        self._out.close()
 
 
 def _nothing_left(attempt_id: str, cgroup: str | None) -> bool:

@@ -72,14 +72,14 @@ class LocalEngine:
         self._supervisor = Supervisor(folder, _Told(watcher), self._launchers)
 
     def start(self, order: Order) -> str:
-        target = self._target(order)
+        target, executable = self._target(order)
         directory = self._supervisor.directory(order.attempt_id)
         if not self._supervisor.begun(order.attempt_id):
             try:
                 self._hand_over(order, directory)
             except OSError as error:
                 raise EngineUnavailable(f"{directory} cannot be written: {error.strerror}") from error
-        return self._supervisor.start(self._work(order, target, directory))
+        return self._supervisor.start(self._work(order, target, executable, directory))
 
     def stop(self, order: Order, *, grace: float) -> None:
         self._supervisor.stop(order.attempt_id, grace=grace)
@@ -90,18 +90,21 @@ class LocalEngine:
     def close(self) -> None:
         self._supervisor.close()
 
-    def _target(self, order: Order) -> Target:
+    def _target(self, order: Order) -> tuple[Target, str]:
+        """Return what to run, and the file of its command ("" for a Python job)."""
         problems = validate_target(order.job.target, self._project)
         if problems:
             raise EngineRefused(f"job {order.job.name!r} cannot start: {'; '.join(problems)}")
         target = read_target(order.job.target)
-        if target.command and "/" not in target.command[0]:
-            path = self._ordinary["PATH"]
-            if shutil.which(target.command[0], path=path) is None:
-                raise EngineRefused(
-                    f"job {order.job.name!r} cannot start: there is no command {target.command[0]!r} in PATH ({path})"
-                )
-        return target
+        if not target.command or "/" in target.command[0]:
+            return target, target.command[0] if target.command else self._python if target.script else ""
+        path = self._ordinary["PATH"]
+        executable = shutil.which(target.command[0], path=path)
+        if executable is None:
+            raise EngineRefused(
+                f"job {order.job.name!r} cannot start: there is no command {target.command[0]!r} in PATH ({path})"
+            )
+        return target, executable
 
     def _hand_over(self, order: Order, directory: Path) -> None:
         """Write the files a job reads. Arguments are no place for secrets: those come by `env`, never to disk."""
@@ -111,7 +114,7 @@ class LocalEngine:
         if manifest is not None:
             write_manifest(directory / _MANIFEST, manifest)
 
-    def _work(self, order: Order, target: Target, directory: Path) -> Work:
+    def _work(self, order: Order, target: Target, executable: str, directory: Path) -> Work:
         call, warm, argv, arguments = "", None, list(target.command), ()
         environ = self._environment(order, target, directory)
         if target.run:
@@ -129,6 +132,7 @@ class LocalEngine:
             cwd=str(self._project / target.cwd),
             environ=environ,
             argv=argv,
+            executable=executable,
             call=call,
             arguments=arguments,
             warm=warm,

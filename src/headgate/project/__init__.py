@@ -1,7 +1,7 @@
 """This folder is where the example project is that `headgate init` writes.
 
-What is in `files` are links to `examples/simple-data-hub` in the repository, and plain files in a wheel, so that each file
-is there once. (A link to the whole folder would be left out of a source distribution.)
+What is in `files` are links to `examples/simple-data-hub` in the repository, and plain files in a wheel, so that each
+file is there once. (A link to the whole folder would be left out of a source distribution.)
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ import errno
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ _SOURCE: Final = str(Path(headgate.__file__).parents[1])
 # appended, not put first: installed packages must not stand before the standard library
 _BOOT: Final = f"import sys; sys.path.append({_SOURCE!r}); from headgate.supervision.launcher import main; main()"
 _COLD: Final = f"import sys; sys.path.append({_SOURCE!r}); from headgate.supervision.calling import main; main()"
+
+_LEAVES_WITHIN: Final = 0.3  #: seconds given to idle launchers to end, so that we can collect them
 
 # Libraries that would start threads when imported, and so make their launcher useless, are asked not to. A job that
 # wants them back sets the variables itself before it uses the library in a process of its own.
@@ -149,6 +153,9 @@ class Launchers:
             self._ended += [one.pid for one in gone]
         for one in gone:
             one.leave()
+        give_up = time.monotonic() + _LEAVES_WITHIN
+        for one in gone:
+            _wait(one.pid, give_up - time.monotonic())
         self.reap()
 
     def _launcher(self, name: str, path: tuple[str, ...]) -> _Launcher:
@@ -230,6 +237,17 @@ class _Launcher:
     def leave(self) -> None:
         with self._lock:
             self._connection.close()
+
+
+def _wait(pid: int, within: float) -> None:
+    """Wait for a child to end. One that supervises runs will not, and is left to itself."""
+    if sys.platform == "linux" and within > 0:
+        with contextlib.suppress(OSError):
+            fd = os.pidfd_open(pid)
+            try:
+                select.select([fd], [], [], within)
+            finally:
+                os.close(fd)
 
 
 def _reaped(pid: int) -> bool:

@@ -23,8 +23,8 @@ Headers = Mapping[Source, Header]
 def column_names(headers: Headers, known: Sequence[str]) -> dict[str, str]:
     """Every name of the headers, folded -> the column's name: the table's spelling, else the first header's."""
     names = {name.casefold(): name for name in known}
-    for header in headers.values():
-        for name in header.names:
+    for header in dict.fromkeys(header.names for header in headers.values()):
+        for name in header:
             names.setdefault(name.casefold(), name)
     return names
 

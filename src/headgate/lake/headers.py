@@ -8,6 +8,7 @@ import io
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from headgate.lake.columns import OURS
@@ -61,6 +62,7 @@ def read_header(path: Path, *, packed: bool) -> Header:
     return Header(names=names, record_bytes=shrunk * max(1.0, len(rest) / max(1, rest.count(b"\n"))))
 
 
+@lru_cache(maxsize=64)  # the files of a run mostly have the same header
 def names_in(record: bytes) -> tuple[str, ...]:
     """The names in a header record. Raises Refused as `read_header` does."""
     try:

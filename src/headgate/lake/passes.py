@@ -54,9 +54,15 @@ def plans(
     """
     small: dict[tuple[str, ...], list[Source]] = {}
     large: list[tuple[tuple[str, ...], Source]] = []
+    columns_of = {
+        header: tuple(names[name.casefold()] for name in header)
+        for header in dict.fromkeys(header.names for header in headers.values())
+    }
+    markable = {header for header, columns in columns_of.items() if _mark_at(columns, schema) >= 0}
     for one, header in headers.items():
-        columns = tuple(names[name.casefold()] for name in header.names)
-        if bundle.possible() and one.id not in alone and _size(one) <= bundle.SMALL and _mark_at(columns, schema) >= 0:
+        columns = columns_of[header.names]
+        little = bundle.possible() and header.names in markable and _size(one) <= bundle.SMALL
+        if little and one.id not in alone:
             small.setdefault(columns, []).append(one)
         else:
             large.append((columns, one))

@@ -23,7 +23,9 @@ from headgate.lake.headers import compressed
 from headgate.lake.sources import Source
 
 #: Rows of one Arrow batch.
-BATCH: Final = 100_000
+BATCH: Final = 60_000
+#: Bytes of a bundle that one thread reads at a time, so that several read it.
+_SHARE: Final = 4 << 20
 _FILE: Final = "__headgate_file"
 _SUSPECT: Final = "__headgate_suspect"
 
@@ -77,10 +79,12 @@ class Part:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """A DuckDB that keeps to a fixed amount of memory and writes nothing to disk."""
-    return duckdb.connect(config={"threads": threads(), "memory_limit": "512MB", "temp_directory": ""})
+    return duckdb.connect(config={"threads": threads(), "memory_limit": "256MB", "temp_directory": ""})
 
 
-def reader(paths: Sequence[str], types: Mapping[str, str], *, packed: bool, rejects: int | None = None) -> str:
+def reader(
+    paths: Sequence[str], types: Mapping[str, str], *, packed: bool, rejects: int | None = None, buffer: int = 8 << 20
+) -> str:
     """SQL of a read over files whose header's fields are `types`, in that order.
 
     Args:
@@ -88,13 +92,14 @@ def reader(paths: Sequence[str], types: Mapping[str, str], *, packed: bool, reje
         types: name -> DuckDB type.
         packed: whether they are gzip.
         rejects: bad records noted a file, 0 for all; None: they are passed over.
+        buffer: bytes that one thread reads at a time.
     """
     columns = ", ".join(f"{literal(name)}: {literal(of)}" for name, of in types.items())
     keep = "ignore_errors=true" if rejects is None else f"store_rejects=true, rejects_limit={rejects}"
     files = ", ".join(literal(one) for one in paths)
     return (
         f"read_csv([{files}], header=true, auto_detect=false, delim=',', quote='\"', escape='\"', strict_mode=true, "
-        f"compression='{'gzip' if packed else 'none'}', columns={{{columns}}}, {keep})"
+        f"compression='{'gzip' if packed else 'none'}', buffer_size={buffer}, columns={{{columns}}}, {keep})"
     )
 
 
@@ -152,7 +157,7 @@ def _query(part: Part, schema: Schema) -> str:
         )
         place = "file_index"
     else:
-        source = reader([part.bundle.path], declared, packed=False, rejects=0)
+        source = reader([part.bundle.path], declared, packed=False, rejects=0, buffer=_SHARE)
         place = _marker(quoted(part.names[part.bundle.before]), part.bundle.marker)
     inner.append(f"{place} AS {_FILE}")
     return f"SELECT {', '.join(outer)}, {_FILE}, {suspect} AS {_SUSPECT} FROM (SELECT {', '.join(inner)} FROM {source})"

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ class Stamp:
     modified: int  #: nanoseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # by identity, and without slots: `id` is asked for very often
 class Source:
     """One object of the run and the file that holds its bytes."""
 
@@ -42,7 +43,7 @@ class Source:
     path: Path
     stamp: Stamp | None = None  #: of the file when its bytes were found to be the object's; None: not looked at yet
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.object.source_id
 

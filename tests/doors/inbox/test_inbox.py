@@ -167,6 +167,32 @@ def test_a_fresh_file_waits_for_two_equal_looks(by_hand: Inbox, folder: Path, ta
     assert event.object.etag == hashlib.md5(b"12").hexdigest()
 
 
+def test_a_notification_does_not_shorten_the_wait(by_hand: Inbox, folder: Path, taker: Taker) -> None:
+    """Two equal looks closer together than the interval say nothing."""
+    _fresh(folder / "a.csv", b"1")
+    by_hand.turn(10.0)
+    by_hand._touch({"a.csv"}, everything=False)
+    by_hand.turn(10.9)
+    assert taker.events == []
+
+    by_hand.turn(11.0)
+    assert taker.keys == ["a.csv"]
+
+
+def test_a_new_folder_is_looked_into_twice(folder: Path, taker: Taker, tmp_path: Path) -> None:
+    """What came into it after its notification and before it was watched is not left to the slow rescan."""
+    inbox = Inbox("raw-data", folder, taker, home=tmp_path, interval=1.0, rescan=3_600.0)
+    inbox.open()
+    inbox.turn(10.0)
+    _old(folder / "ingest_ts=1/a.csv")
+    inbox._touch({"ingest_ts=1"}, everything=False)
+    assert inbox.turn(20.0) == 21.0
+    _old(folder / "ingest_ts=1/b.csv")
+    inbox.turn(21.0)
+
+    assert taker.keys == ["ingest_ts=1/a.csv", "ingest_ts=1/b.csv"]
+
+
 def test_a_file_from_the_future_is_told_all_the_same(by_hand: Inbox, folder: Path, taker: Taker) -> None:
     """A sender whose clock is ahead has to wait for two looks, no longer."""
     _old(folder / "a.csv", age=-3_600.0)
@@ -273,8 +299,10 @@ def test_events_that_are_not_taken_are_offered_until_they_are(by_hand: Inbox, fo
     assert [line["again_in"] for line in logged] == [0.5, 1.0]
 
 
-def test_what_lands_while_nobody_takes_is_not_forgotten(by_hand: Inbox, folder: Path, taker: Taker) -> None:
-    """More than a batch before and during the outage: each is told once afterwards."""
+def test_what_lands_while_nobody_takes_is_not_forgotten(folder: Path, taker: Taker, tmp_path: Path) -> None:
+    """More than a batch before and during the outage: each is told once afterwards, long before the next rescan."""
+    by_hand = Inbox("raw-data", folder, taker, home=tmp_path, rescan=3_600.0)
+    by_hand.open()
     taker.errors = [Unavailable("away")] * 3
     for number in range(BATCH + 20):
         _old(folder / f"before/{number}.csv")

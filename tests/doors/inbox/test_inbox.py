@@ -171,7 +171,7 @@ def test_a_notification_does_not_shorten_the_wait(by_hand: Inbox, folder: Path, 
     """Two equal looks closer together than the interval say nothing."""
     _fresh(folder / "a.csv", b"1")
     by_hand.turn(10.0)
-    by_hand._touch({"a.csv"}, everything=False)
+    by_hand.touch({"a.csv"})
     by_hand.turn(10.9)
     assert taker.events == []
 
@@ -185,7 +185,7 @@ def test_a_new_folder_is_looked_into_twice(folder: Path, taker: Taker, tmp_path:
     inbox.open()
     inbox.turn(10.0)
     _old(folder / "ingest_ts=1/a.csv")
-    inbox._touch({"ingest_ts=1"}, everything=False)
+    inbox.touch({"ingest_ts=1"})
     assert inbox.turn(20.0) == 21.0
     _old(folder / "ingest_ts=1/b.csv")
     inbox.turn(21.0)
@@ -307,11 +307,11 @@ def test_what_lands_while_nobody_takes_is_not_forgotten(folder: Path, taker: Tak
     for number in range(BATCH + 20):
         _old(folder / f"before/{number}.csv")
     with capture_logs():
-        at = by_hand.turn(0.0)
+        by_hand.turn(0.0)
         for number in range(30):
             _old(folder / f"during/{number}.csv")
-        for _ in range(8):
-            at = by_hand.turn(at)
+        for at in range(1, 20):
+            by_hand.turn(float(at))
 
     assert len(taker.keys) == len(set(taker.keys)) == BATCH + 50
     assert max(len(batch) for batch in taker.batches) <= BATCH

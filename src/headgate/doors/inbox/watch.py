@@ -102,7 +102,7 @@ class Inbox:
         self._backoff = _RETRY_FIRST
         self._notified = False  # whether a thread listens to notifications
         self._watched: tuple[int, int] | None = None  # device and inode of the folder that is watched
-        self._touched: set[str] = set()  # by the notifying thread, with the lock
+        self._touched: set[str] = set()  # by any thread, with the lock
         self._all_touched = False  # likewise
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -345,7 +345,7 @@ class Inbox:
                 if not complained:
                     complained = True
                     _log.warning("an inbox is not notified; it looks by itself", bucket=self.bucket, error=str(error))
-            self._touch(set(), everything=True)
+            self.touch(set(), everything=True)
             stop.wait(pause)
 
     def _pass_on(self, stop: threading.Event) -> None:
@@ -367,10 +367,11 @@ class Inbox:
                 return
             # The first answer means that we are told from here on: what came before it is looked for.
             if paths or not listening:
-                self._touch({path.removeprefix(root + "/") for path in paths}, everything=not listening)
+                self.touch({path.removeprefix(root + "/") for path in paths}, everything=not listening)
             listening = True
 
-    def _touch(self, keys: set[str], *, everything: bool) -> None:
+    def touch(self, keys: set[str], *, everything: bool = False) -> None:
+        """Have these paths below the folder (or everything) looked at soon. Safe from any thread."""
         with self._lock:
             self._touched |= keys
             self._all_touched |= everything

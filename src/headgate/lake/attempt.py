@@ -229,9 +229,7 @@ class Attempt:
         self._told = now
         newest = max(part.taken, default=0)
         read = sum(
-            min(_bytes(one), int(part.taken[place] * headers[one].record_bytes))
-            if place == newest
-            else _bytes(one)
+            min(_bytes(one), int(part.taken[place] * headers[one].record_bytes)) if place == newest else _bytes(one)
             for place, one in enumerate(part.sources[: newest + 1])
         )
         self.context.progress(

@@ -46,7 +46,9 @@ def open_catalog(lake: Lake) -> SqlCatalog:
         Unavailable: the catalog can not be opened, is locked for long, or is no catalog.
     """
     if not lake.uri or not lake.warehouse:
-        raise Invalid("no lake is configured: both its catalog uri (sqlite:////…/catalog.db) and its warehouse are needed")
+        raise Invalid(
+            "no lake is configured: both its catalog uri (sqlite:////…/catalog.db) and its warehouse are needed"
+        )
     url = make_url(lake.uri)
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database:

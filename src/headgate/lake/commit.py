@@ -128,9 +128,7 @@ def _same_columns(table: Schema, files: Schema) -> bool:
     return mine == {one.field_id: (one.name, one.field_type) for one in table.fields}
 
 
-def guarded(
-    catalog: SqlCatalog, name: str, stage: Callable[[Table, Transaction], None], *, batch: str = ""
-) -> Table:
+def guarded(catalog: SqlCatalog, name: str, stage: Callable[[Table, Transaction], None], *, batch: str = "") -> Table:
     """Stage and commit on the table as it is, as often as somebody else is quicker.
 
     Args:

@@ -87,7 +87,9 @@ def _first(text: str) -> tuple[str, ...]:
     except csv.Error as error:
         raise Refused(f"it has no header: its first line is no CSV ({error})") from error
     if not first or not any(name.strip() for name in first):
-        raise Refused("it has no header: it is empty" if not text.strip() else "it has no header: its first line is empty")
+        raise Refused(
+            "it has no header: it is empty" if not text.strip() else "it has no header: its first line is empty"
+        )
     return tuple(name.strip() for name in first)
 
 

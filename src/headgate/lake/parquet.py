@@ -27,7 +27,9 @@ ABANDONED: Final = 86_400.0
 def arrow_schema(schema: Schema) -> pa.Schema:
     """The table's schema with field ids, as add_files wants to find it in the files."""
     plain = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
-    return pa.schema([pa.field(f.name, plain.get(f.type, f.type), metadata=f.metadata) for f in schema_to_pyarrow(schema)])
+    return pa.schema(
+        [pa.field(f.name, plain.get(f.type, f.type), metadata=f.metadata) for f in schema_to_pyarrow(schema)]
+    )
 
 
 def _repeating(schema: pa.Schema) -> list[str]:

@@ -41,9 +41,7 @@ class Plan:
     bundled: bool
 
 
-def plans(
-    headers: Mapping[Source, Header], names: Mapping[str, str], schema: Schema, alone: set[str]
-) -> list[Plan]:
+def plans(headers: Mapping[Source, Header], names: Mapping[str, str], schema: Schema, alone: set[str]) -> list[Plan]:
     """Every file in one plan.
 
     Args:

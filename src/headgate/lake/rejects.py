@@ -70,7 +70,9 @@ class Rejects:
 
 def too_many(part: Part) -> list[Refusal]:
     """The files of a part that have more rejected records than they may."""
-    firsts = {one.file: f"{one.message.splitlines()[0] if one.message else one.reason}" for one in reversed(part.errors)}
+    firsts = {
+        one.file: f"{one.message.splitlines()[0] if one.message else one.reason}" for one in reversed(part.errors)
+    }
     for place, found in part.misfits.items():
         firsts.setdefault(place, f"{found[0].text!r} does not fit the column {found[0].column}")
     return [

@@ -146,7 +146,11 @@ def _query(part: Part, schema: Schema) -> str:
     ]
     judged = [name for name in part.names if casts[name].bad]
     tests = [f"({texts[n]} IS NOT NULL AND {casts[n].suspect_of(texts[n], quoted(n))})" for n in judged]
-    suspect = f"CASE WHEN {' OR '.join(tests)} THEN [{', '.join(texts[n] for n in judged)}] END" if tests else "CAST(NULL AS VARCHAR[])"
+    suspect = (
+        f"CASE WHEN {' OR '.join(tests)} THEN [{', '.join(texts[n] for n in judged)}] END"
+        if tests
+        else "CAST(NULL AS VARCHAR[])"
+    )
     declared = {name: casts[name].declared for name in part.names}
     if part.bundle is None:
         source = reader(
@@ -177,7 +181,10 @@ def _misfits(
     wide = pa.table(
         {f"c{n}": texts.take(pa.array(range(n, len(texts), len(judged)), pa.int64())) for n in range(len(judged))}
     )
-    tests = [f"WHEN c{n} IS NOT NULL AND {cast(schema.find_type(name)).bad_of(f'c{n}')} THEN {n}" for n, name in enumerate(judged)]
+    tests = [
+        f"WHEN c{n} IS NOT NULL AND {cast(schema.find_type(name)).bad_of(f'c{n}')} THEN {n}"
+        for n, name in enumerate(judged)
+    ]
     aside.register("suspects", wide)
     verdict = aside.sql(f"SELECT CASE {' '.join(tests)} END AS bad FROM suspects").to_arrow_table().column(0)
     aside.unregister("suspects")
@@ -215,6 +222,14 @@ def _errors(connection: duckdb.DuckDBPyConnection, part: Part) -> list[Error]:
         if part.bundle is not None:
             place, offset = part.bundle.place(offset)
         errors.append(
-            Error(file=place, record=record, offset=offset, column=column, reason=reason, message=message or "", raw=raw or "")
+            Error(
+                file=place,
+                record=record,
+                offset=offset,
+                column=column,
+                reason=reason,
+                message=message or "",
+                raw=raw or "",
+            )
         )
     return errors

@@ -175,4 +175,3 @@ def _iso(text: str) -> str:
         return datetime.fromisoformat(times).isoformat()
     except ValueError:
         return text
-

@@ -1,4 +1,4 @@
-"""This file is where one batch of files is read, written and committed, on the assumption that nothing changes meanwhile.
+"""This file is where one batch of files is read, written and committed, all on the assumption that nothing changes.
 
 When something did (a file, the table, a file turning out to be no good), nothing has landed: the attempt raises what it
 found out and `ingest` begins another.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -151,7 +151,7 @@ class Attempt:
     @contextmanager
     def _judging(
         self, connection: duckdb.DuckDBPyConnection, sources: Sequence[Source], *, bundled: bool = False
-    ) -> Iterator[None]:
+    ) -> Generator[None]:
         """When the reader gives up over some files: find out which, and begin again without them."""
         try:
             yield
@@ -171,7 +171,7 @@ class Attempt:
         path = str(source.path)
         probe = reader([path], {"one": "VARCHAR"}, packed=compressed(path))
         try:
-            connection.sql(f"SELECT count(*) FROM {probe}").fetchall()
+            connection.sql(f"SELECT count(*) FROM {probe}").fetchall()  # noqa: S608 - `reader` quotes
         except duckdb.Error as error:
             if not source.path.exists():
                 self._missing(source)

@@ -1,8 +1,8 @@
-"""This file is where many small CSV files become one for the reader, because it needs longer to open one than to read it.
+"""This file is where many small CSV files become one for the reader, which takes longer to open than to read them.
 
 The files' records are put one after the other into memory, each file's behind a marker record (a random word and the
-file's number), so that every row is known to be of its file. A marker that does not come back means that a file's quoting
-ran on into the next: those files are then read one by one.
+file's number), so that every row is known to be of its file. A marker that does not come back means that a file's
+quoting ran on into the next: those files are then read one by one.
 """
 
 from __future__ import annotations

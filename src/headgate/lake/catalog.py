@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -111,10 +111,8 @@ def get_table(catalog: SqlCatalog, name: str) -> Table:
 def make_table(catalog: SqlCatalog, name: str, schema: Schema) -> Table:
     """The table, made with this schema if nobody made it before or meanwhile."""
     namespace, table = parts(name)
-    try:
+    with suppress(NamespaceAlreadyExistsError):  # somebody made it between the look and the insert
         catalog.create_namespace_if_not_exists(namespace)
-    except NamespaceAlreadyExistsError:
-        pass  # somebody made it between the look and the insert
     try:
         return catalog.create_table((namespace, table), schema, properties=PROPERTIES)
     except TableAlreadyExistsError:
@@ -130,7 +128,7 @@ def folder(location: str) -> Path:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Generator[None]:
     """Turn a full disk or a locked or damaged catalog into words about `what`.
 
     Raises:

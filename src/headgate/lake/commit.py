@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.expressions import EqualTo, In
+from pyiceberg.expressions import BooleanExpression, In
 from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask, Table, Transaction
 from pyiceberg.types import StringType
@@ -78,14 +76,18 @@ def present(table: Table, ids: Iterable[str], column: str = SOURCE_ID) -> frozen
     field = table.schema().find_field(column)
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
-        scan = table.scan(row_filter=In(column, chunk), selected_fields=(column,))
+        scan = table.scan(row_filter=_one_of(column, chunk), selected_fields=(column,))
         tasks = list(scan.plan_files())
         sole = {one for task in tasks if (one := _only_value(task, field.field_id)) is not None}
         found.update(sole.intersection(chunk))
         if any(_only_value(task, field.field_id) is None for task in tasks):
             for batch in scan.to_arrow_batch_reader():
-                found.update(pc.unique(batch.column(0)).to_pylist())
+                found.update(batch.column(0).unique().to_pylist())
     return frozenset(found)
+
+
+def _one_of(column: str, values: Sequence[str]) -> BooleanExpression:
+    return In(column, values)  # pyright: ignore[reportCallIssue] - its constructor is taken for pydantic's
 
 
 def _only_value(task: FileScanTask, field_id: int) -> str | None:
@@ -179,7 +181,7 @@ def quarantine(catalog: SqlCatalog, landing: Landing) -> None:
 
     def stage(table: Table, transaction: Transaction) -> None:
         if there := present(table, landing.ids, "source_id"):
-            transaction.delete(In("source_id", sorted(there)))
+            transaction.delete(_one_of("source_id", sorted(there)))
         transaction.add_files(
             [path.as_uri() for path in landing.paths],
             snapshot_properties={_BATCH: landing.stem, **landing.properties},
@@ -203,7 +205,7 @@ def sweep(table: Table) -> int:
     stems = abandoned(place)
     if not stems:
         return 0
-    paths: pa.ChunkedArray = table.inspect.all_files().column("file_path")
+    paths = table.inspect.all_files().column("file_path")
     referenced = frozenset(path.rpartition("/")[2] for path in paths.to_pylist())
     return sum(remove(place, stem, referenced) for stem in stems)
 
@@ -234,9 +236,9 @@ def _delete(catalog: SqlCatalog, name: str, column: str, source_id: str) -> int:
         nonlocal found
         if not isinstance(table.schema().find_type(column), StringType):
             raise Conflict(f"{name} is no table of ours: its {column} is no string")
-        found = table.scan(row_filter=EqualTo(column, source_id), selected_fields=(column,)).count()
+        found = table.scan(row_filter=_one_of(column, [source_id]), selected_fields=(column,)).count()
         if found:
-            transaction.delete(EqualTo(column, source_id))
+            transaction.delete(_one_of(column, [source_id]))
 
     guarded(catalog, name, stage)
     return found

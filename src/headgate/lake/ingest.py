@@ -156,7 +156,7 @@ def _refuse(batch: Batch, refusal: Refusal) -> None:
 
 
 def _table(catalog: SqlCatalog, name: str, headers: dict[Source, Header]) -> Table | None:
-    """The table; where there is none yet, made as declared, or from a full scan of the files. None: no file to do so."""
+    """The table, made as declared or from a full scan of the files where there is none. None: nor is there a file."""
     table = find_table(catalog, name)
     declared = DECLARED.get(parts(name)[1])
     if table is not None:

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.schema import Schema
 
+from headgate.lake.arrow import ArrowSchema, Batch
+
 #: Rows of one row group: enough for encodings to pay, few enough that all writers together stay below 200 MB.
 GROUP: Final = 120_000
 #: Bytes (in memory; about four times what they are on disk) after which a writer takes a new file.
@@ -24,7 +26,7 @@ FILE: Final = 1 << 30
 ABANDONED: Final = 86_400.0
 
 
-def arrow_schema(schema: Schema) -> pa.Schema:
+def arrow_schema(schema: Schema) -> ArrowSchema:
     """The table's schema with field ids, as add_files wants to find it in the files."""
     plain = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
     return pa.schema(
@@ -32,7 +34,7 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     )
 
 
-def _repeating(schema: pa.Schema) -> list[str]:
+def _repeating(schema: ArrowSchema) -> list[str]:
     """Columns whose values come again. Amounts hardly do: trying a dictionary costs a quarter of the writing."""
     return [one.name for one in schema if not (pa.types.is_decimal(one.type) or pa.types.is_floating(one.type))]
 
@@ -40,20 +42,24 @@ def _repeating(schema: pa.Schema) -> list[str]:
 class _Writer:
     """One writer with a thread of its own, so that its groups are written in turn."""
 
-    def __init__(self, folder: Path, name: str, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, name: str, schema: ArrowSchema) -> None:
         self.paths: list[Path] = []
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")
         self._folder, self._name, self._schema = folder, name, schema
         self._file: pq.ParquetWriter | None = None
         self._written = 0
 
-    def write(self, group: list[pa.RecordBatch]) -> None:
+    def write(self, group: list[Batch]) -> None:
         table = pa.Table.from_batches(group).cast(self._schema)
         if self._file is None:
             path = self._folder / f"{self._name}-{len(self.paths)}.parquet"
             self.paths.append(path)
             self._file = pq.ParquetWriter(
-                path, self._schema, compression="zstd", compression_level=1, use_dictionary=_repeating(self._schema)
+                path,
+                self._schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=_repeating(self._schema),  # pyright: ignore[reportArgumentType] - names are taken, too
             )
         self._file.write_table(table, row_group_size=2 * GROUP)
         self._written += table.nbytes
@@ -72,11 +78,11 @@ class DataFiles:
     While they are written a marker names them, so that `sweep` can find those of a process that was killed.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, *, writers: int) -> None:
+    def __init__(self, folder: Path, schema: ArrowSchema, *, writers: int) -> None:
         self.stem = f"headgate-{uuid.uuid4().hex}"
         self.rows = 0
         self._folder = folder
-        self._pending: list[pa.RecordBatch] = []
+        self._pending: list[Batch] = []
         self._pending_rows = 0
         self._writers = [_Writer(folder, f"{self.stem}-{n}", schema) for n in range(writers)]
         self._turn = itertools.cycle(self._writers)
@@ -100,7 +106,7 @@ class DataFiles:
         if not self._kept:
             self._discard()
 
-    def put(self, batch: pa.RecordBatch) -> None:
+    def put(self, batch: Batch) -> None:
         """Hand rows over to the writers; waits while they are behind. Raises what a writer failed with."""
         self._pending.append(batch)
         self._pending_rows += batch.num_rows

@@ -1,4 +1,4 @@
-"""This file is where a batch's files are put together into passes: those with the same header, small ones in bundles."""
+"""This file is where a batch's files are put together into passes: those with one header, small ones in bundles."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def parts(
     def part(plan: Plan) -> Part | None:
         if not plan.bundled:
             return Part(names=plan.names, sources=plan.sources, limit=limit)
-        return _bundled(plan, _mark_at(plan.names, schema), headers, limit, findings, loose)
+        mark_at = _mark_at(plan.names, schema)
+        return _bundled(plan, mark_at=mark_at, headers=headers, limit=limit, findings=findings, loose=loose)
 
     with ThreadPoolExecutor(1, thread_name_prefix="bundle") as aside:
         coming: Future[Part | None] | None = None
@@ -127,6 +128,7 @@ def _closing(part: Part) -> Iterator[Part]:
 
 def _bundled(
     plan: Plan,
+    *,
     mark_at: int,
     headers: Mapping[Source, Header],
     limit: int,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from datetime import time as clock
-from decimal import Decimal
 from typing import cast as as_type
-from uuid import UUID
 
 import duckdb
 import sqlglot
@@ -123,13 +121,14 @@ class _Names:
         if any(task.delete_files for task in tasks):
             held = f"held {name}"  # deletes of other engines: PyIceberg applies them, in memory
             self._connection.register(held, table.scan().to_arrow())
-            return f"SELECT * FROM {quoted(held)}"
+            return f"SELECT * FROM {quoted(held)}"  # noqa: S608 - quoted
         fields = table.schema().fields
         if not tasks:
             empty = (f"CAST(NULL AS {duckdb_type(one.field_type)}) AS {quoted(one.name)}" for one in fields)
             return f"SELECT {', '.join(empty)} WHERE false"
+        absent = "default_value: NULL"  # in files that are older than the column
         shape = ", ".join(
-            f"{one.field_id}: {{name: {literal(one.name)}, type: {literal(duckdb_type(one.field_type))}, default_value: NULL}}"
+            f"{one.field_id}: {{name: {literal(one.name)}, type: {literal(duckdb_type(one.field_type))}, {absent}}}"
             for one in fields
         )
         files = ", ".join(literal(str(folder(task.file.file_path))) for task in tasks)
@@ -167,21 +166,18 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return result
 
 
-def _json(value: object) -> object:
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case Decimal() | UUID() | timedelta():
-            return str(value)
-        case datetime() | date() | clock():
-            return value.isoformat()
-        case bytes():
-            return base64.b64encode(value).decode()
-        case dict():
-            return {str(key): _json(one) for key, one in as_type(dict[object, object], value).items()}
-        case list() | tuple():
-            return [_json(one) for one in as_type(list[object], value)]
-        case _:
-            return str(value)
+def _json(value: object) -> object:  # noqa: PLR0911 - one line a type
+    """The value as JSON has it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | str | float):
+        return value
+    if isinstance(value, datetime | date | clock):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {str(key): _json(one) for key, one in as_type(dict[object, object], value).items()}
+    if isinstance(value, list | tuple):
+        return [_json(one) for one in as_type(list[object], value)]
+    return str(value)  # decimals above all: a float would round them

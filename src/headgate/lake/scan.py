@@ -14,9 +14,9 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.schema import Schema
 
+from headgate.lake.arrow import Array, Batch, call
 from headgate.lake.bundle import Bundle
 from headgate.lake.columns import OURS, cast, duckdb_type, literal, quoted
 from headgate.lake.headers import compressed
@@ -103,9 +103,7 @@ def reader(
     )
 
 
-def batches(
-    connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema
-) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
+def batches(connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema) -> Iterator[tuple[Batch, Array]]:
     """The good rows of a part as batches of the table's own columns, each with its rows' places in `part.sources`.
 
     `part` is filled on the way; its `errors` are complete only after the last batch.
@@ -116,16 +114,16 @@ def batches(
     for raw in connection.sql(_query(part, schema)).to_arrow_reader(BATCH):
         batch, files = raw, raw.column(_FILE).cast(pa.int64())
         if part.bundle is not None:
-            marks, files = pc.is_valid(files), pc.fill_null(pc.fill_null_forward(files), current)
+            marks, files = call("is_valid", files), call("coalesce", call("fill_null_forward", files), current)
             current = files[len(files) - 1]
             part.markers += marks.true_count
             if marks.true_count:
-                rows = pc.invert(marks)
+                rows = call("invert", marks)
                 batch, files = batch.filter(rows), files.filter(rows)
         suspects = batch.column(_SUSPECT)
         good = batch.select([name for name in batch.schema.names if name not in {_FILE, _SUSPECT}])
         bad = _misfits(aside, part, files, suspects, schema) if suspects.null_count != len(suspects) else None
-        for entry in pc.value_counts(files).to_pylist():
+        for entry in call("value_counts", files).to_pylist():
             part.taken[entry["values"]] += entry["counts"]
         if bad is not None:
             good, files = good.filter(bad), files.filter(bad)
@@ -164,20 +162,22 @@ def _query(part: Part, schema: Schema) -> str:
         source = reader([part.bundle.path], declared, packed=False, rejects=0, buffer=_SHARE)
         place = _marker(quoted(part.names[part.bundle.before]), part.bundle.marker)
     inner.append(f"{place} AS {_FILE}")
-    return f"SELECT {', '.join(outer)}, {_FILE}, {suspect} AS {_SUSPECT} FROM (SELECT {', '.join(inner)} FROM {source})"
+    texts_and_values = f"SELECT {', '.join(inner)} FROM {source}"  # noqa: S608 - quoted above
+    return f"SELECT {', '.join(outer)}, {_FILE}, {suspect} AS {_SUSPECT} FROM ({texts_and_values})"  # noqa: S608
 
 
 def _marker(column: str, marker: str) -> str:
-    return f"CASE WHEN starts_with({column}, {literal(marker)}) THEN CAST(substr({column}, {len(marker) + 1}) AS BIGINT) END"
+    number = f"CAST(substr({column}, {len(marker) + 1}) AS BIGINT)"
+    return f"CASE WHEN starts_with({column}, {literal(marker)}) THEN {number} END"
 
 
 def _misfits(
-    aside: duckdb.DuckDBPyConnection, part: Part, files: pa.Array, suspects: pa.Array, schema: Schema
-) -> pa.Array | None:
+    aside: duckdb.DuckDBPyConnection, part: Part, files: Array, suspects: Array, schema: Schema
+) -> Array | None:
     """Judge the suspects of a batch exactly and note those that are bad; returns which rows are good, None for all."""
     judged = [name for name in part.names if cast(schema.find_type(name)).bad]
-    rows = pc.indices_nonzero(pc.is_valid(suspects))
-    texts = pc.list_flatten(suspects)
+    rows = call("indices_nonzero", call("is_valid", suspects))
+    texts = call("list_flatten", suspects)
     wide = pa.table(
         {f"c{n}": texts.take(pa.array(range(n, len(texts), len(judged)), pa.int64())) for n in range(len(judged))}
     )
@@ -186,9 +186,10 @@ def _misfits(
         for n, name in enumerate(judged)
     ]
     aside.register("suspects", wide)
-    verdict = aside.sql(f"SELECT CASE {' '.join(tests)} END AS bad FROM suspects").to_arrow_table().column(0)
+    judge = f"SELECT CASE {' '.join(tests)} END AS bad FROM suspects"  # noqa: S608 - SQL of our own
+    verdict = aside.sql(judge).to_arrow_table().column(0)
     aside.unregister("suspects")
-    guilty = pc.indices_nonzero(pc.is_valid(verdict)).to_pylist()
+    guilty = call("indices_nonzero", call("is_valid", verdict)).to_pylist()
     if not guilty:
         return None
     firsts: dict[int, int] = {}
@@ -196,7 +197,7 @@ def _misfits(
     for row, one in zip(bad, guilty, strict=True):
         owner = int(files[row].as_py())
         if owner not in firsts:
-            firsts[owner] = pc.index(files, owner).as_py()
+            firsts[owner] = files.index(owner).as_py()
         noted = part.misfits.setdefault(owner, [])
         if len(noted) <= part.limit:
             number = verdict[one].as_py()

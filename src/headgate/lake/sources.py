@@ -163,7 +163,7 @@ def _inbox(bucket: str, inboxes: Mapping[str, str]) -> Path:
 
 
 def ingest_ts(sources: Sequence[Source]) -> str | None:
-    """The newest `ingest_ts=` in the sources' keys, as ISO 8601 where it is a time, else as written; None: no key has one."""
+    """The newest `ingest_ts=` in the sources' keys: ISO 8601 where it is a time, else as written, None without one."""
     found = [match[1] for one in sources if (match := _PARTITION.search(one.object.key))]
     return max((_iso(text) for text in found), default=None)
 

@@ -72,7 +72,7 @@ def put(catalog: SqlCatalog, name: str, sql: Mapping[str, str], schema: Schema) 
         if base is not None and _same(_view(name, base), sql, schema):
             return "unchanged"
         with translated(f"the view {name}"):
-            new = _write(catalog, name, _metadata(catalog, name, base, sql, schema))
+            new = _write(catalog, _metadata(catalog, name, base, sql, schema))
             swapped = _swap(catalog, name, old, new)
         if swapped:
             _verify(catalog, name, sql, schema)
@@ -177,7 +177,7 @@ def _metadata(
     }
 
 
-def _write(catalog: SqlCatalog, name: str, metadata: Mapping[str, Any]) -> str:
+def _write(catalog: SqlCatalog, metadata: Mapping[str, Any]) -> str:
     ViewMetadata.model_validate(metadata)
     where = f"{metadata['location']}/metadata/{metadata['current-version-id']:05d}-{uuid.uuid4()}.metadata.json"
     with catalog._load_file_io({}, where).new_output(where).create() as file:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - PyIceberg has no other way to the catalog's own file access

@@ -6,6 +6,7 @@ found out and `ingest` begins another.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -27,11 +28,11 @@ from headgate.lake import evolve
 from headgate.lake.catalog import get_table, translated
 from headgate.lake.columns import INGESTED_AT, OURS, REJECTS, SOURCE_FILE, SOURCE_ID
 from headgate.lake.commit import Landing, Unknown, data_folder, land, quarantine, rejects_of
-from headgate.lake.headers import Header, compressed
+from headgate.lake.headers import Header, Refused, compressed, require_whole
 from headgate.lake.parquet import DataFiles, arrow_schema
 from headgate.lake.passes import Findings, parts, plans
 from headgate.lake.rejects import Refusal, Rejects, too_many
-from headgate.lake.scan import Part, batches, connect, reader, threads
+from headgate.lake.scan import Part, batches, connect, readable, reader, threads
 from headgate.lake.sources import Source, checked
 
 #: Seconds between two words about progress.
@@ -94,7 +95,7 @@ class Attempt:
             schema = evolve.planned(table, add, widen)
             planned = plans(headers, evolve.column_names(headers, [*known, *add]), schema, self.alone)
             lone = [one for plan in planned if not plan.bundled for one in plan.sources]
-            checks = {one: aside.submit(checked, one) for one in lone}
+            checks = {one: aside.submit(_inspected, one) for one in lone}
             folder = data_folder(table)
             with translated(self.name), DataFiles(folder, arrow_schema(schema), writers=threads()) as good:
                 for part in parts(planned, schema, headers, self.limit, self.findings):
@@ -140,6 +141,9 @@ class Attempt:
             except FileNotFoundError:
                 self._missing(one)
                 continue
+            except Refused as error:
+                self.findings.refusals.append(Refusal(source=one, reason="FILE", message=str(error)))
+                continue
             if now.id != one.id or (one.stamp not in {None, now.stamp}) or now is not check.result():
                 self.findings.sources[one.id] = now
         if self.findings:
@@ -156,8 +160,8 @@ class Attempt:
         try:
             yield
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and "DuckDB" not in str(error) and "Error:" not in str(error):
-                raise  # of the disk we write to
+            if isinstance(error, OSError) and error.errno not in {None, errno.ENOENT}:
+                raise  # of the disk we write to; the reader's have no number
             if bundled:
                 self.findings.alone.update(one.id for one in sources)
                 raise Changed(self.findings) from error
@@ -168,10 +172,12 @@ class Attempt:
             raise Changed(self.findings) from error
 
     def _probe(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-        path = str(source.path)
-        probe = reader([path], {"one": "VARCHAR"}, packed=compressed(path))
         try:
-            connection.sql(f"SELECT count(*) FROM {probe}").fetchall()  # noqa: S608 - `reader` quotes
+            with readable([source]) as paths:
+                probe = reader(paths, {"one": "VARCHAR"}, packed=compressed(str(source.path)))
+                connection.sql(f"SELECT count(*) FROM {probe}").fetchall()  # noqa: S608 - `reader` quotes
+        except FileNotFoundError:
+            self._missing(source)
         except duckdb.Error as error:
             if not source.path.exists():
                 self._missing(source)
@@ -239,6 +245,14 @@ class Attempt:
             bytes_done=self._done["bytes"] + read,
             bytes=sum(_bytes(one) for one in headers),
         )
+
+
+def _inspected(source: Source) -> Source:
+    """The source as it is now. Raises Refused for a broken gzip file: the reader takes what it can make of it."""
+    found = checked(source)
+    if compressed(str(found.path)):
+        require_whole(found.path)
+    return found
 
 
 def _bytes(source: Source) -> int:

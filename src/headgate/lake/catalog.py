@@ -110,6 +110,8 @@ def get_table(catalog: SqlCatalog, name: str) -> Table:
 
 def make_table(catalog: SqlCatalog, name: str, schema: Schema) -> Table:
     """The table, made with this schema if nobody made it before or meanwhile."""
+    if found := find_table(catalog, name):
+        return found
     namespace, table = parts(name)
     with suppress(NamespaceAlreadyExistsError):  # somebody made it between the look and the insert
         catalog.create_namespace_if_not_exists(namespace)

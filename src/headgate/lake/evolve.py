@@ -14,7 +14,7 @@ from pyiceberg.types import NestedField, PrimitiveType
 
 from headgate.lake.columns import OURS, inference, inferred, narrow, need, widened
 from headgate.lake.headers import Header, compressed
-from headgate.lake.scan import reader
+from headgate.lake.scan import readable, reader
 from headgate.lake.sources import Source
 
 Headers = Mapping[Source, Header]
@@ -65,17 +65,18 @@ def _ask(
     connection: duckdb.DuckDBPyConnection, headers: Headers, questions: Mapping[str, Sequence[str]]
 ) -> dict[str, list[tuple[object, ...]]]:
     """Put aggregates over text columns to all files that have them: column -> one answer a group of files."""
-    groups: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+    groups: dict[tuple[tuple[str, ...], bool], list[Source]] = {}
     for source, header in headers.items():
         folded = tuple(name.casefold() for name in header.names)
         if not questions.keys().isdisjoint(folded):
-            groups.setdefault((folded, compressed(str(source.path))), []).append(str(source.path))
+            groups.setdefault((folded, compressed(str(source.path))), []).append(source)
     answers: dict[str, list[tuple[object, ...]]] = {name: [] for name in questions}
-    for (names, packed), paths in groups.items():
+    for (names, packed), sources in groups.items():
         asked = [name for name in names if name in questions]
         wanted = ", ".join(expression for name in asked for expression in questions[name])
-        source = reader(paths, dict.fromkeys(names, "VARCHAR"), packed=packed)
-        row = connection.sql(f"SELECT {wanted} FROM {source}").fetchall()[0]  # noqa: S608 - quoted where made
+        with readable(sources) as paths:
+            texts = reader(paths, dict.fromkeys(names, "VARCHAR"), packed=packed)
+            row = connection.sql(f"SELECT {wanted} FROM {texts}").fetchall()[0]  # noqa: S608 - quoted where made
         for name in asked:
             width = len(questions[name])
             answers[name].append(row[:width])

@@ -62,6 +62,16 @@ def read_header(path: Path, *, packed: bool) -> Header:
     return Header(names=names, record_bytes=shrunk * max(1.0, len(rest) / max(1, rest.count(b"\n"))))
 
 
+def require_whole(path: Path) -> None:
+    """Decompress a file to the end, where its checksum is. Raises Refused if it is broken."""
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Refused(f"it is a broken gzip file: {error}") from error
+
+
 @lru_cache(maxsize=64)  # the files of a run mostly have the same header
 def names_in(record: bytes) -> tuple[str, ...]:
     """The names in a header record. Raises Refused as `read_header` does."""

@@ -14,7 +14,7 @@ from headgate.errors import Invalid, Unavailable
 from headgate.job import Context, NotRetryable
 from headgate.lake import evolve
 from headgate.lake.attempt import Attempt, Changed
-from headgate.lake.catalog import DEFAULT_TABLE, find_table, make_table, open_catalog, parts
+from headgate.lake.catalog import DEFAULT_TABLE, find_table, make_table, open_catalog, parts, translated
 from headgate.lake.columns import DECLARED, REJECTS, SOURCE_ID, schema_of
 from headgate.lake.commit import AlreadyThere, SchemaMoved, present, rejects_of, sweep
 from headgate.lake.headers import Header, Refused, compressed, read_header
@@ -55,6 +55,14 @@ def csv_to_iceberg(context: Context) -> None:
         NotRetryable: every file was refused, or an argument is wrong.
         Unavailable: no room, or the catalog is busy; nothing landed.
     """
+    try:
+        with translated("the result of the run"):
+            _ingest(context)
+    except Invalid as error:
+        raise NotRetryable(str(error)) from error
+
+
+def _ingest(context: Context) -> None:
     started = time.monotonic()
     name, limit = _arguments(context)
     catalog = open_catalog(context.lake)
@@ -63,8 +71,10 @@ def csv_to_iceberg(context: Context) -> None:
     batch = Batch(sources=sources)
     table = find_table(catalog, name)
     if table is not None:
-        sweep(table)
         batch.skipped |= present(table, [one.id for one in sources])
+    for one in (table, find_table(catalog, rejects_of(name))):
+        if one is not None:
+            sweep(one)
     totals, snapshot = _land(context, catalog, name, batch, limit)
     _finish(context, name, batch, totals, snapshot)
     _say(f"{name}: {totals['rows']} rows, {totals['rejects']} rejects in {time.monotonic() - started:.1f} s")
@@ -188,7 +198,7 @@ def _finish(context: Context, name: str, batch: Batch, totals: Counter[str], sna
     if len(skipped) > 20:
         _say(f"and {len(skipped) - 20} more")
     total = len(batch.sources)
-    context.progress(files_done=total, files=total)
+    context.progress(files_done=total, files=total, rows=totals["rows"])
     context.result(
         table=name,
         files=total,

@@ -18,11 +18,11 @@ from headgate.lake.columns import REJECTS, duckdb_type
 from headgate.lake.headers import compressed
 from headgate.lake.locate import at_places, number_of, open_text
 from headgate.lake.parquet import DataFiles, arrow_schema
-from headgate.lake.scan import Error, Misfit, Part
+from headgate.lake.scan import RAW, Error, Misfit, Part
 from headgate.lake.sources import Source
 
-#: Characters of a rejected record that are kept.
-RAW: Final = 65_536
+#: Characters of a message that are kept; the reader's quote the value.
+_MESSAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,7 @@ class Rejects:
 
 def too_many(part: Part) -> list[Refusal]:
     """The files of a part that have more rejected records than they may."""
-    firsts = {
-        one.file: f"{one.message.splitlines()[0] if one.message else one.reason}" for one in reversed(part.errors)
-    }
+    firsts = {one.file: _first_line(one) for one in reversed(part.errors)}
     for place, found in part.misfits.items():
         firsts.setdefault(place, f"{found[0].text!r} does not fit the column {found[0].column}")
     return [
@@ -84,6 +82,10 @@ def too_many(part: Part) -> list[Refusal]:
         for place, count in part.rejects().items()
         if count > part.limit
     ]
+
+
+def _first_line(error: Error) -> str:
+    return (error.message.splitlines()[0] if error.message else error.reason)[:_MESSAGE]
 
 
 def _text(part: Part, place: int) -> BinaryIO:
@@ -111,7 +113,7 @@ def _error_row(error: Error, number: int) -> dict[str, object]:
         "byte_offset": error.offset,
         "column_name": error.column,
         "reason": error.reason,
-        "message": error.message.splitlines()[0] if error.message else error.reason,
+        "message": _first_line(error),
         "raw": error.raw[:RAW],
     }
 
@@ -133,7 +135,7 @@ def _misfit_rows(
                 "byte_offset": offset,
                 "column_name": one.column,
                 "reason": reason,
-                "message": message,
+                "message": message[:_MESSAGE],
                 "raw": raw[:RAW],
             }
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +27,9 @@ from headgate.lake.sources import Source
 BATCH: Final = 60_000
 #: Bytes of a bundle that one thread reads at a time, so that several read it.
 _SHARE: Final = 4 << 20
+#: Bytes of a rejected record that are kept.
+RAW: Final = 65_536
+_PATTERN: Final = frozenset("*?[]{}")
 _FILE: Final = "__headgate_file"
 _SUSPECT: Final = "__headgate_suspect"
 
@@ -78,8 +82,26 @@ class Part:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that keeps to a fixed amount of memory and writes nothing to disk."""
-    return duckdb.connect(config={"threads": threads(), "memory_limit": "256MB", "temp_directory": ""})
+    """A DuckDB that keeps to a fixed amount of memory, writes nothing to disk and has its clock in UTC."""
+    connection = duckdb.connect(config={"threads": threads(), "memory_limit": "256MB", "temp_directory": ""})
+    return connection.execute("SET TimeZone = 'UTC'")
+
+
+@contextmanager
+def readable(sources: Sequence[Source]) -> Generator[list[str]]:
+    """The sources' paths as the reader takes them for one file each: it would expand `part[1]*.csv`.
+
+    Raises:
+        FileNotFoundError: one of those is gone.
+    """
+    with ExitStack() as opened:
+        paths: list[str] = []
+        for one in sources:
+            path = str(one.path)
+            if not _PATTERN.isdisjoint(path):
+                path = f"/dev/fd/{opened.enter_context(one.path.open('rb')).fileno()}"
+            paths.append(path)
+        yield paths
 
 
 def reader(
@@ -95,7 +117,11 @@ def reader(
         buffer: bytes that one thread reads at a time.
     """
     columns = ", ".join(f"{literal(name)}: {literal(of)}" for name, of in types.items())
-    keep = "ignore_errors=true" if rejects is None else f"store_rejects=true, rejects_limit={rejects}"
+    keep = (
+        "ignore_errors=true"
+        if rejects is None
+        else f"store_rejects=true, rejects_limit={rejects}, rejects_line_size_limit={RAW}"
+    )
     files = ", ".join(literal(one) for one in paths)
     return (
         f"read_csv([{files}], header=true, auto_detect=false, delim=',', quote='\"', escape='\"', strict_mode=true, "
@@ -108,10 +134,18 @@ def batches(connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema) -
 
     `part` is filled on the way; its `errors` are complete only after the last batch.
     """
+    with ExitStack() as opened:
+        paths = [part.bundle.path] if part.bundle else opened.enter_context(readable(part.sources))
+        yield from _pass(connection, part, schema, paths)
+
+
+def _pass(
+    connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema, paths: Sequence[str]
+) -> Iterator[tuple[Batch, Array]]:
     connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     aside = connection.cursor()
     current = pa.scalar(0, pa.int64())
-    for raw in connection.sql(_query(part, schema)).to_arrow_reader(BATCH):
+    for raw in connection.sql(_query(part, schema, paths)).to_arrow_reader(BATCH):
         batch, files = raw, raw.column(_FILE).cast(pa.int64())
         if part.bundle is not None:
             marks, files = call("is_valid", files), call("coalesce", call("fill_null_forward", files), current)
@@ -128,10 +162,10 @@ def batches(connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema) -
         if bad is not None:
             good, files = good.filter(bad), files.filter(bad)
         yield good, files
-    part.errors = _errors(connection, part)
+    part.errors = _errors(connection, part, paths)
 
 
-def _query(part: Part, schema: Schema) -> str:
+def _query(part: Part, schema: Schema, paths: Sequence[str]) -> str:
     """Texts and values in the inner query (so that a cast is made once), suspects in the outer."""
     casts = {name: cast(schema.find_type(name)) for name in part.names}
     texts = {name: quoted(f"text of {name}") for name in part.names}
@@ -151,15 +185,11 @@ def _query(part: Part, schema: Schema) -> str:
     )
     declared = {name: casts[name].declared for name in part.names}
     if part.bundle is None:
-        source = reader(
-            [str(one.path) for one in part.sources],
-            declared,
-            packed=compressed(str(part.sources[0].path)),
-            rejects=part.limit + 1,
-        )
+        packed = compressed(str(part.sources[0].path))
+        source = reader(paths, declared, packed=packed, rejects=part.limit + 1)
         place = "file_index"
     else:
-        source = reader([part.bundle.path], declared, packed=False, rejects=0, buffer=_SHARE)
+        source = reader(paths, declared, packed=False, rejects=0, buffer=_SHARE)
         place = _marker(quoted(part.names[part.bundle.before]), part.bundle.marker)
     inner.append(f"{place} AS {_FILE}")
     texts_and_values = f"SELECT {', '.join(inner)} FROM {source}"  # noqa: S608 - quoted above
@@ -209,14 +239,14 @@ def _misfits(
     return pa.array(mask)
 
 
-def _errors(connection: duckdb.DuckDBPyConnection, part: Part) -> list[Error]:
+def _errors(connection: duckdb.DuckDBPyConnection, part: Part, paths: Sequence[str]) -> list[Error]:
     """The reader's rejects, one a record: its first error by column."""
     found = connection.execute(
         "SELECT s.file_path, e.line, min(e.line_byte_position), arg_min(e.column_name, e.column_idx), "
         "arg_min(e.error_type::VARCHAR, e.column_idx), arg_min(e.error_message, e.column_idx), any_value(e.csv_line) "
         "FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) GROUP BY s.file_path, e.line ORDER BY 1, 2"
     ).fetchall()
-    places = {str(one.path): place for place, one in enumerate(part.sources)}
+    places = {path: place for place, path in enumerate(paths)}
     errors: list[Error] = []
     for path, record, start, column, reason, message, raw in found:
         place, offset = places.get(path, 0), start - 1

@@ -22,15 +22,26 @@ FILES: Final = (
     "datasource-ingestion-recipes/glue-example.yml",
     "headgate.yaml",
     "inbox/collections-data/.gitkeep",
+    "jobs/glue_create_views_dual_engine.py",
+    "jobs/glue_csv_to_iceberg.py",
 )
 
 
 def read_project() -> dict[str, bytes]:
     """The files of the example project, by their path in it."""
     folder = resources.files(__name__) / "files"
-    # Git reads no .gitignore that is a link, and complains about one: ours is without its dot here.
-    packaged = {name: name.replace(".gitignore", "gitignore") for name in FILES}
-    return {name: folder.joinpath(*inside.split("/")).read_bytes() for name, inside in packaged.items()}
+    return {name: folder.joinpath(*_packaged(name).split("/")).read_bytes() for name in FILES}
+
+
+def _packaged(name: str) -> str:
+    """What a file is called in this package, where its own name would be taken for something else.
+
+    Git reads no .gitignore that is a link and complains about one; a Glue script is no module of ours, to be checked
+    or compiled with the others.
+    """
+    if name.endswith(".py"):
+        return f"{name}.txt"
+    return "gitignore" if name == ".gitignore" else name
 
 
 def write_project(directory: Path) -> list[Path]:

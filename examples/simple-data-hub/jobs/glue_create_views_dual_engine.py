@@ -1,0 +1,1 @@
+../../../jobs/glue_create_views_dual_engine.py

@@ -1,0 +1,1 @@
+../../../jobs/glue_csv_to_iceberg.py

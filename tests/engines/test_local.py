@@ -319,7 +319,7 @@ def launchers(mark: str) -> set[psutil.Process]:
     found: set[psutil.Process] = set()
     for one in psutil.Process().children():
         with contextlib.suppress(psutil.Error):  # it may end while we look
-            if mark in one.cmdline()[-1]:
+            if mark in " ".join(one.cmdline()):
                 found.add(one)
     return found
 

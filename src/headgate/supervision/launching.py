@@ -75,6 +75,7 @@ class Launchers:
         self._warm_idle = warm_idle
         self._import_within = import_within
         self._cgroups = cgroups
+        self._closed = False
         self._lock = threading.Lock()
         self._running: dict[tuple[str, tuple[str, ...]], _Launcher] = {}
         self._ended: list[int] = []
@@ -148,6 +149,7 @@ class Launchers:
     def close(self) -> None:
         """Leave all launchers: each ends when it has no children left."""
         with self._lock:
+            self._closed = True
             gone = list(self._running.values())
             self._running.clear()
             self._ended += [one.pid for one in gone]
@@ -160,6 +162,8 @@ class Launchers:
 
     def _launcher(self, name: str, path: tuple[str, ...]) -> _Launcher:
         with self._lock:
+            if self._closed:
+                raise EngineUnavailable("the local engine is closing; nothing more is started")
             found = self._running.get((name, path))
             if found is None:
                 found = self._start(name, path)
@@ -245,7 +249,9 @@ def _wait(pid: int, within: float) -> None:
         with contextlib.suppress(OSError):
             fd = os.pidfd_open(pid)
             try:
-                select.select([fd], [], [], within)
+                poll = select.poll()
+                poll.register(fd, select.POLLIN)
+                poll.poll(within * 1000)
             finally:
                 os.close(fd)
 

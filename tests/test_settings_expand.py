@@ -30,6 +30,8 @@ ENVIRON = {"SET": "value", "EMPTY": "", "DOLLAR": "${SET}"}
         ("${UNSET:-${SET}}", "value"),
         ("${UNSET:-${UNSET:-deep}}", "deep"),
         ('${UNSET:-{"a": {"b": 1}}}', '{"a": {"b": 1}}'),
+        ('${SET:-{"a": {"b": 1}}}!', "value!"),
+        ("${SET:-$${B}}!", "value!"),
         ("$${SET}", "${SET}"),
         ("$$${SET}", "$value"),
         ("$$$${SET}", "$${SET}"),

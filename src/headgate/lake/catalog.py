@@ -17,7 +17,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from headgate.errors import Invalid, NotFound, Unavailable
 from headgate.job import Lake
@@ -113,7 +113,7 @@ def make_table(catalog: SqlCatalog, name: str, schema: Schema) -> Table:
     if found := find_table(catalog, name):
         return found
     namespace, table = parts(name)
-    with suppress(NamespaceAlreadyExistsError):  # somebody made it between the look and the insert
+    with suppress(NamespaceAlreadyExistsError, IntegrityError):  # somebody made it between the look and the insert
         catalog.create_namespace_if_not_exists(namespace)
     try:
         return catalog.create_table((namespace, table), schema, properties=PROPERTIES)

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from headgate.supervision.launching import Launchers
-from headgate.supervision.supervisor import Exit, Supervisor, Told, Work
+from headgate.supervision.runs import Exit, Told, Work
+from headgate.supervision.supervisor import Supervisor
 
 #: The code is in the name, so that whoever finds the run knows what its true code is.
 SCRIPT = "echo begin; sleep 0.03; echo end; exit {code}"

@@ -19,7 +19,8 @@ from headgate.errors import EngineUnavailable
 from headgate.supervision import records, tree
 from headgate.supervision.launching import Launchers
 from headgate.supervision.logs import read_log
-from headgate.supervision.supervisor import Exit, Supervisor
+from headgate.supervision.runs import Exit
+from headgate.supervision.supervisor import Supervisor
 
 from .driver import supervisor, work
 

@@ -9,71 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import selectors
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from headgate.errors import EngineUnavailable
 from headgate.supervision import records, tree
-from headgate.supervision.launching import Launchers, Started, Warm
+from headgate.supervision.launching import Launchers, Started
+from headgate.supervision.notices import Notices
+from headgate.supervision.runs import Told, Work, read_exit
 
 _log = structlog.get_logger(__name__)
 
 _POLL: Final = 1.0  #: seconds between looks at what runs
 _SOON: Final = 0.01  #: … while an end is being settled, or where there are no pidfds
 _LAUNCHER_MAY_TAKE: Final = 2.0  #: seconds a launcher has to record the exit code of a job whose shim was killed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What to run. Either `argv`, or `call` ("module:function", called with `arguments` in a warm process)."""
-
-    id: str  #: the attempt's; names the run directory
-    cwd: str
-    environ: Mapping[str, str]  #: all of it; never written to disk
-    argv: Sequence[str] = ()
-    executable: str = ""  #: the file of the command; "" looks for argv[0] in PATH
-    call: str = ""
-    arguments: Sequence[str] = ()
-    warm: Warm | None = None
-    memory: int | None = None  #: bytes
-    cpu: float | None = None  #: cores
-    timeout: float | None = None  #: seconds; kept by the shim, so it holds while no supervisor lives
-    grace: float = 10.0  #: seconds between asking and forcing, when the timeout ends it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
-    """How a run ended, as the exit record says."""
-
-    code: int | None  #: of the main process, negative for a signal; None: never started, or not known
-    at: float  #: seconds since 1970
-    started: bool = True
-    stopped: bool = False
-    timed_out: bool = False
-    lost: bool = False
-    leftovers: int = 0  #: processes that outlived the main one and were ended
-    out_of_memory: bool = False
-    could_not_start: str = ""
-    errno: int = 0
-
-
-class Told(Protocol):
-    """Who a supervisor tells. Called from its thread (`running` also from the caller's of start)."""
-
-    def running(self, attempt_id: str, handle: str, at: float) -> None: ...
-    def progressed(self, attempt_id: str, directory: str) -> None: ...
-    def ended(self, attempt_id: str, directory: str, end: Exit) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +60,7 @@ class Supervisor:
         self._followed: dict[str, _Followed] = {}
         self._new: list[_Followed] = []
         self._selector = selectors.DefaultSelector()
-        self._notices = _Notices()
+        self._notices = Notices()
         self._selector.register(self._notices, selectors.EVENT_READ, None)
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -145,6 +102,9 @@ class Supervisor:
     def stop(self, attempt_id: str, *, grace: float) -> None:
         """Ask the attempt's tree to end, by force after `grace` seconds. One that never started ends here and now."""
         directory = str(self.directory(attempt_id))
+        with self._lock:
+            # asked before looking for the exit: who is followed now is told by that, once
+            followed = attempt_id in self._followed
         if records.exists(directory, records.EXIT):
             return
         asked = records.read(directory, records.STOP) or {}
@@ -154,7 +114,10 @@ class Supervisor:
         except OSError as error:
             raise EngineUnavailable(f"the stop of {attempt_id} cannot be written down: {error.strerror}") from error
         self._signal_shim(directory)
-        self._follow(attempt_id, None)
+        if followed:
+            self._look_at(attempt_id)
+        else:
+            self._follow(attempt_id, None)
 
     def adopt(self, attempt_id: str) -> None:
         """Follow an attempt that someone started earlier; without a trace of it, it is lost and cannot start late."""
@@ -247,6 +210,12 @@ class Supervisor:
                 self._thread.start()
         self._notices.wake()
 
+    def _look_at(self, attempt_id: str) -> None:
+        with self._lock:
+            if attempt_id in self._followed and not self._closed:
+                self._new.append(self._followed[attempt_id])
+        self._notices.wake()
+
     def _run(self) -> None:
         looked = time.monotonic()
         while not self._closed:
@@ -310,7 +279,7 @@ class Supervisor:
         record = records.read(one.directory, records.EXIT)
         if record is None:
             return False
-        end = _exit(record)
+        end = read_exit(record)
         if end.started:
             self._tell_running(one)
             self._tell_progress(one)
@@ -435,65 +404,9 @@ class Supervisor:
             tree.signal_all(everyone, signal.SIGKILL)
 
 
-class _Notices:
-    """A datagram socket: shims say on it that something happened to an attempt, and we wake our own thread by it.
-
-    Its name is in the abstract namespace (no file, no length limit) and random. Anyone on this machine could write
-    to it; all that does is make us look.
-    """
-
-    def __init__(self) -> None:
-        self.name = ""
-        if sys.platform == "linux":
-            self._in = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self.name = f"headgate-{secrets.token_hex(12)}"
-            self._in.bind(f"\0{self.name}")
-            self._out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._out.connect(f"\0{self.name}")
-        else:
-            self._in, self._out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._in.setblocking(False)
-        self._out.setblocking(False)
-
-    def fileno(self) -> int:
-        return self._in.fileno()
-
-    def wake(self) -> None:
-        # full means that it wakes up anyhow
-        with contextlib.suppress(OSError):
-            self._out.send(b"!")
-
-    def heard(self) -> set[str]:
-        names: set[str] = set()
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                names.add(self._in.recv(256).decode("ascii", "replace"))
-        return names
-
-    def close(self) -> None:
-        self._in.close()
-        self._out.close()
-
-
 def _nothing_left(attempt_id: str, cgroup: str | None) -> bool:
     """Kill what a run without a shim left behind; True when nothing was there (any more)."""
     tree.kill_cgroup(cgroup)
     left = tree.marked(attempt_id)
     tree.signal_all(left, signal.SIGKILL)
     return not left and tree.cgroup_empty(cgroup)
-
-
-def _exit(record: records.Record) -> Exit:
-    failed = record.get("could_not_start") or {}
-    return Exit(
-        code=record.get("code"),
-        at=float(record.get("at") or 0),
-        started=bool(record.get("started", True)),
-        stopped=bool(record.get("stopped")),
-        timed_out=bool(record.get("timed_out")),
-        lost=bool(record.get("lost")),
-        leftovers=int(record.get("leftovers") or 0),
-        out_of_memory=bool(record.get("out_of_memory")),
-        could_not_start=str(failed.get("text") or ""),
-        errno=int(failed.get("errno") or 0),
-    )

@@ -14,7 +14,7 @@ from headgate.model import Json, RunState
 from headgate.ports import Ending
 from headgate.supervision import records
 from headgate.supervision.logs import last_line
-from headgate.supervision.supervisor import Exit
+from headgate.supervision.runs import Exit
 
 LARGEST_RESULT: Final = 1 << 20  #: bytes
 #: sysexits(3): usage, data, configuration, permission …: the same call will fail again. 75 is "temporary failure".

@@ -19,7 +19,8 @@ from headgate.job import Lake, write_manifest
 from headgate.ports import Order, Watcher
 from headgate.supervision import logs, records
 from headgate.supervision.launching import Launchers, Warm
-from headgate.supervision.supervisor import Exit, Supervisor, Work
+from headgate.supervision.runs import Exit, Work
+from headgate.supervision.supervisor import Supervisor
 
 _ENTRY: Final = "headgate.engines.local.entry"
 _SHIMS: Final = str(Path(logs.__file__).parent / "shims")

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-Json = object
+Json = object  #: what json.loads gives; checked where it enters
 JobName = NewType("JobName", str)
 TriggerName = NewType("TriggerName", str)
 RunId = NewType("RunId", str)
@@ -77,6 +77,10 @@ TERMINAL: Final = frozenset(state for state, after in NEXT.items() if not after)
 OCCUPYING: Final = frozenset({RunState.STARTING, RunState.RUNNING, RunState.STOPPING})
 #: The ends a conditional trigger may watch for (reference: AWS Glue, Condition.State).
 WATCHABLE: Final = frozenset({RunState.SUCCEEDED, RunState.STOPPED, RunState.FAILED, RunState.TIMEOUT})
+
+
+#: The kind of the schedule door's events.
+TICK: Final = "Tick"
 
 
 class TriggerType(StrEnum):

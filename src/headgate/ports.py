@@ -6,11 +6,13 @@ The docstrings are the promises; every implementation passes the same contract s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from headgate.model import Job, Json, Run, RunState, StoredObject
+from headgate.catalog import Catalog
+from headgate.model import Job, Json, Run, RunId, RunState, StoredObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,84 @@ class Reporter(Protocol):
     name: str
 
     def report(self, kind: str, payload: Mapping[str, Json]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An engine has it."""
+
+    run: RunId
+    attempt: int
+    external_id: str
+    at: datetime
+    deadline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it says it is."""
+
+    run: RunId
+    attempt: int
+    values: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The engine could not start it now: back into the queue, without counting as an attempt."""
+
+    run: RunId
+    attempt: int
+    why: str
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    run: RunId
+    attempt: int
+    ending: Ending
+
+
+#: The reason of a stop that the run's own time limit asked for.
+TIMED_OUT: Final = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    run: RunId
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to be told, kept in the outbox until it is."""
+
+    channel: str
+    subject: str
+    payload: Mapping[str, Json]
+
+
+#: Given a run that is over and whether its job's last end was a failure: who is to be told what.
+Announce = Callable[[Run, bool], Sequence[Message]]
+
+
+class RunLedger(Protocol):
+    """What dispatching and watching ask of the ledger. Writes are durable when their future is done, not before."""
+
+    id: str  #: this replica
+
+    @property
+    def catalog(self) -> Catalog: ...
+    def started(self, started: Started) -> Future[None]: ...
+    def progressed(self, progress: Progress) -> Future[None]: ...
+    def postponed(self, postponed: Postponed) -> Future[None]: ...
+    def ended(self, ended: Ended) -> Future[RunState | None]:
+        """Write an attempt's end and all that follows from it, once; None where it is not ours or was told before."""
+        ...
+
+    def manifest(self, run: RunId) -> Sequence[StoredObject] | None: ...
 
 
 class Clock(Protocol):

@@ -17,11 +17,10 @@ import structlog
 
 from headgate.errors import Invalid
 from headgate.flow.cron import EPOCH, Schedule, parse
-from headgate.model import Event, Missed, Trigger, TriggerName, TriggerType, new_event_id
+from headgate.model import TICK, Event, Missed, Trigger, TriggerName, TriggerType, new_event_id
 
 #: At most so many missed ticks of one trigger are made up (`all`) or counted (`once`, `skip`).
 MAX_MISSED: Final = 1_000
-TICK: Final = "Tick"
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -1,0 +1,65 @@
+"""This file is where an event meets the triggers: which of them fire, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headgate.catalog import Catalog
+from headgate.flow.match import object_filter_reason, skip_reason
+from headgate.model import TICK, Event, Trigger, TriggerName
+
+#: A bucket with more triggers than this gets one decision for all that did not match, not one for each.
+EACH_UP_TO = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    trigger: str  #: "" where the reason concerns no trigger in particular
+    reason: str
+
+
+def match(event: Event, catalog: Catalog) -> Sequence[Fire | Skip]:
+    """Say what the event does at every trigger it concerns. Never empty: an event nobody wants says so."""
+    if event.kind == TICK:
+        return [_tick(event, catalog)]
+    if event.object is None:
+        return [Skip("", f"no trigger takes events of kind {event.kind!r}")]
+    if reason := skip_reason(event.object):
+        return [Skip("", reason)]
+    index = catalog.buckets.get(event.object.bucket)
+    if index is None:
+        return [Skip("", f"bucket: no trigger watches {event.object.bucket!r}")]
+    few = len(index.everyone) <= EACH_UP_TO
+    answers: list[Fire | Skip] = []
+    for trigger in index.everyone if few else index.under(event.object.key):
+        reason = _reason(trigger, event)
+        answers.append(Fire(trigger) if reason is None else Skip(trigger.name, reason))
+    if not answers:
+        count = len(index.everyone)
+        answers.append(Skip("", f"prefix: none of the {count:,} triggers on {event.object.bucket!r} takes this key"))
+    return answers
+
+
+def _reason(trigger: Trigger, event: Event) -> str | None:
+    if trigger.objects is None:
+        return "filter: the trigger names no bucket"
+    reason = object_filter_reason(trigger.objects, event)
+    if reason is None and not trigger.enabled:
+        return "disabled: the trigger is DEACTIVATED"
+    return reason
+
+
+def _tick(event: Event, catalog: Catalog) -> Fire | Skip:
+    name = str(event.payload.get("trigger", ""))
+    trigger = catalog.triggers.get(TriggerName(name))
+    if trigger is None:
+        return Skip(name, "deleted: there is no such trigger any more")
+    if not trigger.enabled:
+        return Skip(name, "disabled: the trigger is DEACTIVATED")
+    return Fire(trigger)

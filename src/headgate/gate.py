@@ -1,0 +1,242 @@
+"""This file is where everything a person or a door may ask for is one call: the gate itself.
+
+HTTP, the console and the command line (with no server running) all speak to this. It knows the ledger and the settings,
+no engine and no wire.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from headgate.errors import Invalid, NotFound
+from headgate.flow import resolve
+from headgate.ledger import reading
+from headgate.ledger.accepting import Ask, Receipt
+from headgate.ledger.catalogs import Change, Declaration
+from headgate.ledger.store import Ledger, wait_for
+from headgate.model import (
+    Cause,
+    Event,
+    EventId,
+    JobName,
+    Json,
+    Run,
+    RunId,
+    StoredObject,
+    Trigger,
+    TriggerName,
+    new_event_id,
+)
+from headgate.ports import Stop
+from headgate.settings import Settings
+from headgate.supervision.logs import read_log
+
+MOST_REPLAYED = 10_000
+REASON_LENGTH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """A piece of a log: the text from the asked offset on, where to go on, and whether that was all there will be."""
+
+    text: str
+    next: int
+    complete: bool
+
+
+class Gate:
+    """All calls are durable when they return, and may come from any thread."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self.settings = settings
+        self.ledger = ledger
+
+    # -- asking
+
+    def accept(self, events: Sequence[Event]) -> list[Receipt]:
+        """Record events and what they lead to; answers in their order."""
+        return wait_for(self.ledger.accept(events))
+
+    def start(
+        self,
+        job: str,
+        *,
+        arguments: Mapping[str, str],
+        actor: str,
+        reason: str | None = None,
+        door: str = "manual",
+        key: str | None = None,
+        downstream: bool = True,
+    ) -> Run:
+        """Start a run of a job. `key` makes the call repeatable: the same key answers the same run.
+
+        Raises:
+            NotFound: no such job. TooManyRuns: it is at its limit and does not queue. Invalid: bad arguments.
+        """
+        return wait_for(self.ask(job, arguments=arguments, actor=actor, reason=reason, door=door, key=key,
+                                 downstream=downstream))  # fmt: skip
+
+    def ask(
+        self,
+        job: str,
+        *,
+        arguments: Mapping[str, str],
+        actor: str,
+        reason: str | None = None,
+        door: str = "manual",
+        key: str | None = None,
+        downstream: bool = True,
+        previous: RunId | None = None,
+    ) -> Future[Run]:
+        """`start` without waiting for the commit."""
+        _check(arguments, reason)
+        event = Event(
+            id=new_event_id(),
+            door=door,
+            kind="Asked",
+            identity=f"asked:{key or secrets.token_hex(16)}",
+            at=datetime.now(UTC),
+            payload={"job": job, "actor": actor, **({"reason": reason} if reason else {})},
+            downstream=downstream,
+        )
+        cause = Cause(actor=actor, reason=reason)
+        return self.ledger.ask(
+            Ask(job=JobName(job), event=event, cause=cause, arguments=dict(arguments), previous=previous)
+        )
+
+    def start_for(self, urn: str, *, arguments: Mapping[str, str], actor: str, reason: str | None = None) -> Run:
+        """Start the job that refreshes a dataset. Raises NotFound where no rule names one."""
+        explanation = self.explain(urn)
+        if explanation.winner is None or explanation.winner.job is None:
+            raise NotFound("job for the dataset", urn, explanation.message)
+        return self.start(explanation.winner.job, arguments=arguments, actor=actor, reason=reason or f"dataset {urn}")
+
+    def explain(self, urn: str) -> resolve.Explanation:
+        """Which rule names the job for a dataset, and why the others do not. Starts nothing."""
+        return resolve.explain(urn, self.settings.rules, tags=None, strict=self.settings.datahub.strict)
+
+    def stop(self, run: str, *, actor: str, reason: str | None = None) -> Run:
+        """Stop a run and everything it started. Answers it STOPPED, or STOPPING until its engine has ended it."""
+        _check({}, reason)
+        found = self.ledger.run(run)
+        return wait_for(self.ledger.stop(Stop(found.id, actor, reason or "")))
+
+    def retry(self, run: str, *, actor: str, reason: str | None = None) -> Run:
+        """Run it again, with the same arguments and the same objects, as a new run."""
+        found = self.ledger.run(run)
+        asked = self.ask(
+            found.job,
+            arguments=found.arguments,
+            actor=actor,
+            reason=reason or f"retry of {found.id}",
+            previous=found.id,
+            downstream=found.downstream,
+        )
+        return wait_for(asked)
+
+    def replay(
+        self,
+        wanted: reading.EventFilter,
+        *,
+        events: Sequence[str] = (),
+        downstream: bool = True,
+        actor: str,
+        reason: str | None = None,
+        dry_run: bool = False,
+    ) -> list[tuple[Event, Receipt | None]]:
+        """Let events happen again: those named, or those the filter finds (oldest first, at most MOST_REPLAYED).
+
+        Each becomes a new event of the door `replay` that names the first one. `downstream=False`: the runs it starts
+        fire nothing. With `dry_run` nothing is written and the receipts are None.
+        """
+        found = [self.ledger.event(EventId(name)).event for name in events] if events else self._find(wanted)
+        again = [
+            replace(
+                one,
+                door="replay",
+                identity=f"replay:{one.id}:{secrets.token_hex(8)}",
+                payload={**one.payload, "replay_of": one.id, "actor": actor},
+                object=replace(one.object, sequencer="") if one.object else None,
+                downstream=downstream and one.downstream,
+            )
+            for one in found
+            if one.object is not None
+        ]
+        if dry_run:
+            return [(one, None) for one in again]
+        receipts: list[Receipt] = []
+        for portion in range(0, len(again), 500):
+            receipts.extend(self.accept(again[portion : portion + 500]))
+        if again:
+            subject = f"{len(again)} events"
+            wait_for(self.ledger.note(actor=actor, action="events.replay", subject=subject, reason=reason))
+        return list(zip(again, receipts, strict=True))
+
+    def _find(self, wanted: reading.EventFilter) -> list[Event]:
+        found: list[Event] = []
+        before: int | None = None
+        while len(found) <= MOST_REPLAYED:
+            page = self.ledger.events(wanted, before=before, limit=500)
+            found.extend(one.event for one in page.items if one.event.door != "replay")
+            if page.next is None:
+                return found[::-1]
+            before = page.next
+        raise Invalid(f"more than {MOST_REPLAYED:,} events fit; narrow the prefix or the time range")
+
+    def switch(self, trigger: str, *, enabled: bool, actor: str, reason: str | None = None) -> Trigger:
+        """Enable or disable a trigger. What passed while it was disabled is not made up."""
+        _check({}, reason)
+        return wait_for(
+            self.ledger.set_enabled(TriggerName(trigger), enabled=enabled, actor=actor, reason=reason or "")
+        )
+
+    # -- definitions
+
+    @property
+    def declaration(self) -> Declaration:
+        return Declaration(self.settings.jobs, self.settings.triggers)
+
+    def plan(self) -> list[Change]:
+        """What `apply` would do."""
+        return self.ledger.plan(self.declaration)
+
+    def apply(self, *, everything: bool, actor: str) -> list[Change]:
+        """Make the ledger say what headgate.yaml declares. `everything`: mend drift too (delete, restore, switch)."""
+        return wait_for(self.ledger.apply(self.declaration, everything=everything, actor=actor))
+
+    # -- looking
+
+    def log(self, name: str, *, offset: int = 0, limit: int = 1 << 16, attempt: int | None = None) -> LogPart:
+        """A piece of the log of a run's attempt (the newest unless said). No log yet is an empty piece.
+
+        `name` is any id of the run; one that ends in `_attempt_n` means that attempt.
+        """
+        run = self.ledger.run(name)
+        if attempt is None:
+            given = name.partition("_attempt_")[2]
+            attempt = int(given) if given.isdigit() else run.attempt
+        wanted = f"{run.id}_attempt_{attempt}" if attempt else run.id
+        ended = run.ended_at is not None or attempt < run.attempt
+        try:
+            text, following, complete = read_log(self.settings.home / "logs", wanted, offset, limit)
+        except NotFound:
+            return LogPart("", offset, ended)
+        return LogPart(text, following, complete or (ended and not text))
+
+    def objects(self, run: str) -> list[StoredObject]:
+        return list(self.ledger.manifest(self.ledger.run(run).id) or ())
+
+
+def _check(arguments: Mapping[str, str], reason: str | None) -> None:
+    if reason is not None and len(reason) > REASON_LENGTH:
+        raise Invalid(f"reason: {len(reason)} characters; at most {REASON_LENGTH} are kept")
+    given: Mapping[str, Json] = arguments
+    for key, value in given.items():
+        if not isinstance(value, str):
+            raise Invalid(f"arguments.{key}: expected a string, got {type(value).__name__}")
+        if len(key) > 255 or len(value) > 65_536:
+            raise Invalid(f"arguments.{key[:40]}: too long (keys 255, values 65,536 characters)")

@@ -1,0 +1,366 @@
+"""This file is where events come in: written once each, matched, and turned into runs, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+
+from headgate.catalog import Catalog
+from headgate.errors import NotFound, TooManyRuns
+from headgate.flow import accept
+from headgate.ledger import dialects, rows, schema
+from headgate.ledger.recorder import Made, Recorder, as_run
+from headgate.ledger.runs import Row, Wanted
+from headgate.ledger.writer import Batch
+from headgate.model import (
+    TICK,
+    Action,
+    Cause,
+    Decision,
+    Event,
+    EventId,
+    Job,
+    JobName,
+    Outcome,
+    Run,
+    RunId,
+    Trigger,
+    TriggerType,
+    new_run_id,
+    sequencer_order,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a door may answer with: the event's id, whether it had been here before, and what was decided then."""
+
+    event: EventId
+    duplicate: bool
+    decisions: Sequence[Decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A run asked for by name, by a person or a door that already knows the job."""
+
+    job: JobName
+    event: Event
+    cause: Cause
+    run: RunId = field(default_factory=new_run_id)
+    arguments: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout: float | None = None
+    previous: RunId | None = None  #: take over the manifest of this earlier run
+
+
+_KNOWN = sa.select(schema.event.c.id, schema.event.c.seq).where(schema.event.c.id.in_(bindparam("ids", expanding=True)))
+_DECISIONS = (
+    sa.select(
+        schema.event.c.id.label("event"),
+        schema.decision.c.trigger,
+        schema.decision.c.outcome,
+        schema.decision.c.reason,
+        schema.decision.c.run,
+        schema.decision.c.job,
+    )
+    .join(schema.event, schema.event.c.seq == schema.decision.c.event_seq)
+    .where(schema.decision.c.event_seq.in_(bindparam("seqs", expanding=True)))
+    .order_by(schema.decision.c.seq)
+)
+_NEWEST = sa.select(schema.newest.c.object, schema.newest.c.sequencer).where(
+    schema.newest.c.object.in_(bindparam("objects", expanding=True))
+)
+_JOINABLE = (
+    sa.select(schema.run)
+    .where(
+        schema.run.c.trigger == bindparam("trigger"),
+        schema.run.c.job == bindparam("job"),
+        schema.IS_WAITING,
+        schema.run.c.attempt == 0,
+        schema.run.c.downstream == bindparam("downstream"),
+    )
+    .order_by(schema.run.c.seq.desc())
+    .limit(1)
+)
+_GROWN = (
+    schema.run.update()
+    .where(schema.run.c.seq == bindparam("b_seq"))
+    .values(objects=bindparam("b_objects"), not_before=bindparam("b_not_before"))
+)
+_TICKED = (
+    schema.trigger.update()
+    .where(
+        schema.trigger.c.name == bindparam("b_name"),
+        sa.func.coalesce(schema.trigger.c.last_tick, 0) < bindparam("b_tick"),
+    )
+    .values(last_tick=bindparam("b_tick"))
+)
+_COPY_MANIFEST = (
+    sa.select(schema.decision.c.event_seq, schema.decision.c.trigger, schema.decision.c.job)
+    .join(schema.event, schema.event.c.seq == schema.decision.c.event_seq)
+    .where(schema.decision.c.run == bindparam("run"), schema.event.c.bucket.is_not(None))
+    .order_by(schema.decision.c.seq)
+)
+
+
+def accept_events(batch: Batch, catalog: Catalog, deliveries: Sequence[Sequence[Event]]) -> list[list[Receipt]]:
+    """Write every event not seen before, with its decisions and runs; answer each delivery in its own order."""
+    events = [replace(event, id=rows.event_id(event.identity)) for delivery in deliveries for event in delivery]
+    known = _known(batch, events)
+    work = _Accepting(Recorder(batch, catalog), _newest(batch, events))
+    fresh: dict[EventId, list[Decision]] = {}
+    receipts: list[Receipt] = []
+    for event in events:
+        if event.id in known:
+            receipts.append(Receipt(event.id, True, known[event.id]))
+        elif event.id in fresh:
+            receipts.append(Receipt(event.id, True, fresh[event.id]))
+        else:
+            fresh[event.id] = work.take(event)
+            receipts.append(Receipt(event.id, False, fresh[event.id]))
+    work.write()
+    answers = iter(receipts)
+    return [[next(answers) for _ in delivery] for delivery in deliveries]
+
+
+@dataclass(slots=True)
+class _Accepting:
+    recorder: Recorder
+    newest: dict[str, str]
+    open: dict[tuple[str, str, bool], Made | None] = field(default_factory=dict[tuple[str, str, bool], "Made | None"])
+    grown: dict[int, Made] = field(default_factory=dict[int, Made])
+    seen: dict[str, str] = field(default_factory=dict[str, str])
+    ticks: dict[str, float] = field(default_factory=dict[str, float])
+
+    def take(self, event: Event) -> list[Decision]:
+        row = self.recorder.event(event)
+        late = self._late(event)
+        if event.kind == TICK:
+            name = str(event.payload.get("trigger", ""))
+            self.ticks[name] = max(self.ticks.get(name, 0.0), event.at.timestamp())
+        decisions: list[Decision] = []
+        for answer in accept.match(event, self.recorder.catalog):
+            if isinstance(answer, accept.Skip):
+                decisions.append(self._skip(row, answer.trigger, answer.reason))
+            elif late:
+                decisions.append(self._skip(row, answer.trigger.name, late))
+            else:
+                decisions.extend(self._start(row, event, answer.trigger, action) for action in answer.trigger.actions)
+        return decisions
+
+    def _skip(self, row: Row, trigger: str, reason: str) -> Decision:
+        return self.recorder.decide(row, trigger=trigger, outcome=Outcome.SKIPPED, reason=reason)
+
+    def _late(self, event: Event) -> str | None:
+        if event.object is None or not event.object.sequencer:
+            return None
+        name = object_name(event)
+        order = sequencer_order(event.object.sequencer)
+        newest = self.newest.get(name, "")
+        if order < newest:
+            return "late: a newer event of this object has been seen"
+        if order > newest:
+            self.newest[name] = self.seen[name] = order
+        return None
+
+    def _start(self, row: Row, event: Event, trigger: Trigger, action: Action) -> Decision:
+        joined = self._join(event, trigger, action) if trigger.type is TriggerType.EVENT else None
+        if joined is not None:
+            count = joined.row["objects"]
+            reason = f"joined the waiting run, which now holds {count} objects"
+            return self.recorder.decide(
+                row, trigger=trigger.name, outcome=Outcome.JOINED, reason=reason, job=action.job, run=joined
+            )
+        made = self.recorder.make(
+            Wanted(
+                action=action,
+                cause=Cause(event=event.id, trigger=trigger.name),
+                root=f"{event.id}:{trigger.name}",
+                downstream=event.downstream,
+                settle=trigger.settle,
+                objects=1 if event.object else 0,
+            )
+        )
+        if trigger.type is TriggerType.EVENT and not made.over:
+            self.open[trigger.name, action.job, event.downstream] = made
+        reason = str(made.row["error"]) if made.over else _why(event)
+        return self.recorder.decide(
+            row, trigger=trigger.name, outcome=Outcome.FIRED, reason=reason, job=action.job, run=made
+        )
+
+    def _join(self, event: Event, trigger: Trigger, action: Action) -> Made | None:
+        key = (trigger.name, action.job, event.downstream)
+        if key not in self.open:
+            self.open[key] = self._joinable(*key)
+        made = self.open[key]
+        if made is None or int(str(made.row["objects"])) >= trigger.max_objects:
+            return None
+        now = self.recorder.batch.now
+        made.row["objects"] = int(str(made.row["objects"])) + 1
+        if trigger.settle and made.row["settle_until"] is not None:
+            made.row["not_before"] = min(now + trigger.settle, float(str(made.row["settle_until"])))
+        seq = int(str(made.row["seq"]))
+        if seq:  # made in an earlier batch: its row is written already
+            self.grown[seq] = made
+        return made
+
+    def _joinable(self, trigger: str, job: str, downstream: bool) -> Made | None:
+        connection = self.recorder.batch.connection
+        found = (
+            connection.execute(
+                dialects.for_update(_JOINABLE, connection), {"trigger": trigger, "job": job, "downstream": downstream}
+            )
+            .mappings()
+            .first()
+        )
+        return Made(dict(found)) if found else None
+
+    def write(self) -> None:
+        self.recorder.flush()
+        connection = self.recorder.batch.connection
+        if self.grown:
+            connection.execute(
+                _GROWN,
+                [
+                    {"b_seq": seq, "b_objects": made.row["objects"], "b_not_before": made.row["not_before"]}
+                    for seq, made in sorted(self.grown.items())
+                ],
+            )
+        if self.seen:
+            connection.execute(
+                _remember_newest(connection),
+                [{"object": name, "sequencer": order} for name, order in sorted(self.seen.items())],
+            )
+        if self.ticks:
+            connection.execute(_TICKED, [{"b_name": name, "b_tick": tick} for name, tick in sorted(self.ticks.items())])
+
+
+def ask_for_runs(batch: Batch, catalog: Catalog, asks: Sequence[Ask]) -> list[Run | Exception]:
+    """Write each ask as an event and its run. Asked again with the same event identity, it answers the first run."""
+    asks = [replace(ask, event=replace(ask.event, id=rows.event_id(ask.event.identity))) for ask in asks]
+    known = _known(batch, [ask.event for ask in asks])
+    recorder = Recorder(batch, catalog)
+    answers: list[Made | RunId | Exception] = []
+    copies: list[tuple[Ask, Made]] = []
+    for ask in asks:
+        job = catalog.jobs.get(ask.job)
+        if ask.event.id in known:
+            run = next((decision.run for decision in known[ask.event.id] if decision.run), None)
+            answers.append(run or NotFound("run of event", ask.event.id))
+        elif job is None:
+            answers.append(no_such_job(ask.job, catalog))
+        elif not recorder.room(ask.job):
+            answers.append(TooManyRuns(ask.job, job.max_concurrent_runs))
+        else:
+            made = _ask(recorder, ask, job)
+            answers.append(made)
+            if ask.previous:
+                copies.append((ask, made))
+    recorder.flush()
+    for ask, made in copies:
+        _copy_manifest(batch, ask, made)
+    return [_answer(batch, answer) for answer in answers]
+
+
+def _ask(recorder: Recorder, ask: Ask, job: Job) -> Made:
+    row = recorder.event(ask.event)
+    made = recorder.make(
+        Wanted(
+            action=Action(job=job.name, timeout=ask.timeout),
+            cause=replace(ask.cause, event=ask.event.id),
+            root=None,
+            downstream=ask.event.downstream,
+            arguments=ask.arguments,
+            previous=ask.previous,
+            id=ask.run,
+        )
+    )
+    reason = f"asked for by {ask.cause.actor or 'someone'}"
+    recorder.decide(row, trigger="", outcome=Outcome.FIRED, reason=reason, job=job.name, run=made)
+    return made
+
+
+def _copy_manifest(batch: Batch, ask: Ask, made: Made) -> None:
+    """A retried run gets the objects of the run it is a retry of."""
+    found = batch.connection.execute(_COPY_MANIFEST, {"run": ask.previous}).all()
+    if not found:
+        return
+    batch.connection.execute(
+        schema.decision.insert(),
+        [
+            {
+                "event_seq": one.event_seq,
+                "trigger": one.trigger,
+                "job": one.job,
+                "outcome": Outcome.JOINED.value,
+                "reason": f"taken over from {ask.previous}",
+                "run_seq": made.row["seq"],
+                "run": made.id,
+                "at": batch.now,
+            }
+            for one in found
+        ],
+    )
+    made.row["objects"] = len(found)
+    batch.connection.execute(schema.run.update().where(schema.run.c.seq == made.row["seq"]).values(objects=len(found)))
+
+
+def no_such_job(name: str, catalog: Catalog) -> NotFound:
+    known = ", ".join(sorted(catalog.jobs)[:10]) or "none"
+    return NotFound("job", name, f"known jobs: {known}")
+
+
+def object_name(event: Event) -> str:
+    return f"{event.object.bucket}/{event.object.key}" if event.object else ""
+
+
+def _answer(batch: Batch, answer: Made | RunId | Exception) -> Run | Exception:
+    if isinstance(answer, Made):
+        return as_run(answer.row)
+    if isinstance(answer, Exception):
+        return answer
+    for table in (schema.run, schema.history):
+        if row := batch.connection.execute(sa.select(table).where(table.c.id == answer)).first():
+            return rows.to_run(row)
+    return NotFound("run", answer)
+
+
+def _why(event: Event) -> str:
+    if event.object:
+        return f"{event.kind} s3://{event.object.bucket}/{event.object.key}"
+    if event.kind == TICK:
+        return f"the schedule ticked at {event.payload.get('tick', event.at.isoformat())}"
+    return event.kind
+
+
+def _known(batch: Batch, events: Sequence[Event]) -> dict[EventId, list[Decision]]:
+    """The decisions of those of the events that are written already."""
+    ids = sorted({event.id for event in events})
+    if not ids:
+        return {}
+    found = {row.id: row.seq for row in batch.connection.execute(_KNOWN, {"ids": ids})}
+    known: dict[EventId, list[Decision]] = {EventId(id_): [] for id_ in found}
+    if found:
+        for row in batch.connection.execute(_DECISIONS, {"seqs": sorted(found.values())}):
+            known[EventId(row.event)].append(rows.to_decision(row))
+    return known
+
+
+def _newest(batch: Batch, events: Sequence[Event]) -> dict[str, str]:
+    names = sorted({object_name(event) for event in events if event.object and event.object.sequencer})
+    if not names:
+        return {}
+    return {row.object: row.sequencer for row in batch.connection.execute(_NEWEST, {"objects": names})}
+
+
+def _remember_newest(connection: sa.Connection) -> sa.Insert:
+    made = sqlite.insert(schema.newest) if dialects.is_sqlite(connection) else postgresql.insert(schema.newest)
+    return made.on_conflict_do_update(
+        index_elements=["object"],
+        set_={"sequencer": made.excluded.sequencer},
+        where=made.excluded.sequencer > schema.newest.c.sequencer,
+    )

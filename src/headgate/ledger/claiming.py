@@ -1,0 +1,234 @@
+"""This file is where runs are taken up: claimed from a job's queue, taken over from a dead replica, put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from headgate.ledger import dialects, rows, schema
+from headgate.ledger.writer import Batch
+from headgate.model import Run, RunId, RunState
+from headgate.ports import Postponed, Progress, Started
+
+MOST = 512  #: runs claimed of one job in one batch
+
+
+class Claim(Enum):
+    DONE = "done"
+    LOCKED = "locked"  #: another replica looks at this job's queue right now; look again soon
+
+
+_LIMIT = sa.select(schema.job.c.max_concurrent_runs, schema.job.c.deleted).where(schema.job.c.name == bindparam("job"))
+_OCCUPIED = (
+    sa.select(sa.func.count()).select_from(schema.run).where(schema.run.c.job == bindparam("job"), schema.IS_OCCUPYING)
+)
+_NEXT = (
+    sa.select(schema.run)
+    .where(
+        schema.run.c.job == bindparam("job"),
+        schema.IS_WAITING,
+        sa.or_(schema.run.c.not_before.is_(None), schema.run.c.not_before <= bindparam("now")),
+    )
+    .order_by(schema.run.c.seq)
+    .limit(bindparam("most"))
+)
+_TAKE = (
+    schema.run.update()
+    .where(schema.run.c.seq.in_(bindparam("seqs", expanding=True)))
+    .values(state=RunState.STARTING.value, detail="", owner=bindparam("me"), not_before=None, settle_until=None)
+)
+_STARTED = (
+    schema.run.update()
+    .where(
+        schema.run.c.id == bindparam("b_id"),
+        schema.run.c.owner == bindparam("b_owner"),
+        schema.run.c.attempt == bindparam("b_attempt"),
+        schema.run.c.state.in_([RunState.STARTING.value, RunState.RUNNING.value, RunState.STOPPING.value]),
+    )
+    .values(
+        # a stop that was asked for while it started stays asked for
+        state=sa.case(
+            (schema.run.c.state == RunState.STOPPING.value, RunState.STOPPING.value), else_=RunState.RUNNING.value
+        ),
+        external_id=bindparam("b_external_id"),
+        started_at=sa.func.coalesce(schema.run.c.started_at, bindparam("b_started_at")),
+        deadline=bindparam("b_deadline"),
+    )
+)
+_PROGRESS = (
+    schema.run.update()
+    .where(
+        schema.run.c.id == bindparam("b_id"),
+        schema.run.c.owner == bindparam("b_owner"),
+        schema.run.c.attempt == bindparam("b_attempt"),
+    )
+    .values(progress=bindparam("b_progress"))
+)
+_POSTPONED = (
+    schema.run.update()
+    .where(
+        schema.run.c.id == bindparam("b_id"),
+        schema.run.c.owner == bindparam("b_owner"),
+        schema.run.c.attempt == bindparam("b_attempt"),
+        schema.run.c.state == RunState.STARTING.value,
+    )
+    .values(
+        state=RunState.WAITING.value,
+        detail=bindparam("b_detail"),
+        owner=None,
+        not_before=bindparam("b_not_before"),
+    )
+)
+_ABANDONED = (
+    sa.select(schema.run)
+    .outerjoin(schema.worker, schema.worker.c.id == schema.run.c.owner)
+    .where(
+        schema.IS_OCCUPYING,
+        schema.run.c.owner != bindparam("me"),
+        sa.or_(schema.worker.c.until.is_(None), schema.worker.c.until < bindparam("now")),
+    )
+    .order_by(schema.run.c.seq)
+    .limit(256)
+)
+_TAKE_OVER = (
+    schema.run.update().where(schema.run.c.seq.in_(bindparam("seqs", expanding=True))).values(owner=bindparam("me"))
+)
+_DUE = sa.select(schema.run.c.job).where(schema.IS_WAITING, schema.run.c.not_before <= bindparam("now")).distinct()
+_NEVER_TIMED = sa.select(schema.run.c.job).where(schema.IS_WAITING, schema.run.c.not_before.is_(None)).distinct()
+_NEXT_DUE = sa.select(sa.func.min(schema.run.c.not_before)).where(schema.IS_WAITING)
+_OVERDUE = sa.select(schema.run.c.id).where(
+    schema.run.c.owner == bindparam("me"),
+    schema.IS_OCCUPYING,
+    schema.run.c.state == RunState.RUNNING.value,
+    schema.run.c.deadline < bindparam("now"),
+)
+_STOPPING = sa.select(schema.run).where(
+    schema.run.c.owner == bindparam("me"), schema.IS_OCCUPYING, schema.run.c.state == RunState.STOPPING.value
+)
+
+
+def claim(batch: Batch, job: str, me: str, hand_over: Callable[[Run], None], *, lock: bool = True) -> Claim:
+    """Take as many due runs of the job, oldest first, as its limit has places for; hand each over once durable."""
+    connection = batch.connection
+    limit = connection.execute(
+        dialects.for_update(_LIMIT, connection, skip_locked=True) if lock else _LIMIT, {"job": job}
+    ).first()
+    if limit is None:
+        return Claim.LOCKED
+    if limit.deleted:
+        return Claim.DONE
+    places = int(limit.max_concurrent_runs) - int(connection.execute(_OCCUPIED, {"job": job}).scalar_one())
+    if places <= 0:
+        return Claim.DONE
+    most = min(places, MOST)
+    found = connection.execute(
+        dialects.for_update(_NEXT, connection, skip_locked=True), {"job": job, "now": batch.now, "most": most}
+    ).all()
+    if not found:
+        return Claim.DONE
+    connection.execute(_TAKE, {"seqs": [row.seq for row in found], "me": me})
+    for row in found:
+        fields = list(row)
+        _replace(fields, state=RunState.STARTING.value, detail="", owner=me, not_before=None)
+        run = rows.to_run(fields)
+        batch.after(lambda run=run: hand_over(run))
+    # a job with more places than we take at once has its queue looked at again
+    return Claim.LOCKED if len(found) == MOST else Claim.DONE
+
+
+def take_over(batch: Batch, me: str, hand_over: Callable[[Run], None], *, everyone: bool) -> list[RunId]:
+    """Make the runs of dead replicas ours. `everyone`: nobody else can be alive (this process holds the only lock)."""
+    connection = batch.connection
+    now = float("inf") if everyone else batch.now
+    found = connection.execute(_abandoned(connection), {"me": me, "now": now}).all()
+    if found:
+        connection.execute(_TAKE_OVER, {"seqs": [row.seq for row in found], "me": me})
+    for row in found:
+        fields = list(row)
+        _replace(fields, owner=me)
+        run = rows.to_run(fields)
+        batch.after(lambda run=run: hand_over(run))
+    return [RunId(row.id) for row in found]
+
+
+def _abandoned(connection: sa.Connection) -> sa.Select[*tuple[object, ...]]:
+    if dialects.is_sqlite(connection):
+        return _ABANDONED
+    return _ABANDONED.with_for_update(of=schema.run, skip_locked=True)
+
+
+def note_started(batch: Batch, those: Sequence[Started], me: str) -> list[None]:
+    batch.connection.execute(
+        _STARTED,
+        [
+            {
+                "b_id": one.run,
+                "b_owner": me,
+                "b_attempt": one.attempt,
+                "b_external_id": one.external_id,
+                "b_started_at": one.at.timestamp(),
+                "b_deadline": one.deadline,
+            }
+            for one in those
+        ],
+    )
+    return [None] * len(those)
+
+
+def note_progress(batch: Batch, those: Sequence[Progress], me: str) -> list[None]:
+    newest = {(one.run, one.attempt): one for one in those}
+    batch.connection.execute(
+        _PROGRESS,
+        [
+            {"b_id": one.run, "b_owner": me, "b_attempt": one.attempt, "b_progress": rows.dumps(one.values)}
+            for one in newest.values()
+        ],
+    )
+    return [None] * len(those)
+
+
+def note_postponed(batch: Batch, those: Sequence[Postponed], me: str) -> list[None]:
+    batch.connection.execute(
+        _POSTPONED,
+        [
+            {
+                "b_id": one.run,
+                "b_owner": me,
+                "b_attempt": one.attempt,
+                "b_detail": one.why,
+                "b_not_before": one.not_before,
+            }
+            for one in those
+        ],
+    )
+    return [None] * len(those)
+
+
+def due_jobs(connection: sa.Connection, now: float) -> set[str]:
+    """Jobs with a waiting run that may start now, as far as its time is concerned."""
+    due = {str(name) for (name,) in connection.execute(_DUE, {"now": now})}
+    return due | {str(name) for (name,) in connection.execute(_NEVER_TIMED)}
+
+
+def next_due(connection: sa.Connection) -> float | None:
+    found = connection.execute(_NEXT_DUE).scalar()
+    return None if found is None else float(found)
+
+
+def overdue(connection: sa.Connection, me: str, now: float) -> list[RunId]:
+    return [RunId(row.id) for row in connection.execute(_OVERDUE, {"me": me, "now": now})]
+
+
+def stopping(connection: sa.Connection, me: str) -> list[Run]:
+    return [rows.to_run(row) for row in connection.execute(_STOPPING, {"me": me})]
+
+
+_PLACE = {name: place for place, name in enumerate(rows.RUN_COLUMNS)}
+
+
+def _replace(fields: list[object], **values: object) -> None:
+    for name, value in values.items():
+        fields[_PLACE[name]] = value

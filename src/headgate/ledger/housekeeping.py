@@ -1,0 +1,128 @@
+"""This file is where the ledger is kept in order: leases, the outbox, and what retention takes away."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+
+from headgate.ledger import dialects, rows, schema
+from headgate.ledger.writer import Batch
+
+#: Rows deleted in one transaction, so that nobody waits long.
+PORTION = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message of the outbox, held for its deliverer for a while."""
+
+    seq: int
+    channel: str
+    subject: str
+    payload: Mapping[str, Any]
+    tries: int
+
+
+def beat(connection: Connection, me: str, until: float, now: float) -> None:
+    """Prolong our lease. On a connection of its own, so that it never queues behind the work."""
+    insert = sqlite.insert(schema.worker) if dialects.is_sqlite(connection) else postgresql.insert(schema.worker)
+    statement = insert.values(id=me, until=until, host=socket.gethostname(), pid=os.getpid(), started_at=now)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"until": statement.excluded.until}))
+
+
+def resign(connection: Connection, me: str) -> None:
+    """Give the lease back: what is ours may be taken over at once."""
+    connection.execute(schema.worker.update().where(schema.worker.c.id == me).values(until=0.0))
+
+
+def workers(connection: Connection) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(sa.select(schema.worker)).mappings()]
+
+
+_DUE = (
+    sa.select(schema.outbox)
+    .where(schema.outbox.c.not_before <= bindparam("now"), schema.outbox.c.claimed_until < bindparam("now"))
+    .order_by(schema.outbox.c.seq)
+    .limit(bindparam("most"))
+)
+
+
+def take_letters(batch: Batch, *, most: int, hold: float) -> list[Letter]:
+    """The oldest due messages, kept from other deliverers for `hold` seconds. A crash gives them back by itself."""
+    found = batch.connection.execute(
+        dialects.for_update(_DUE, batch.connection, skip_locked=True), {"now": batch.now, "most": most}
+    ).all()
+    if found:
+        batch.connection.execute(
+            schema.outbox.update()
+            .where(schema.outbox.c.seq.in_([row.seq for row in found]))
+            .values(claimed_until=batch.now + hold)
+        )
+    return [Letter(row.seq, row.channel, row.subject, rows.loads(row.payload), row.tries) for row in found]
+
+
+def delivered(batch: Batch, letter: Letter) -> None:
+    batch.connection.execute(schema.outbox.delete().where(schema.outbox.c.seq == letter.seq))
+
+
+def not_delivered(batch: Batch, letter: Letter, error: str, not_before: float) -> None:
+    batch.connection.execute(
+        schema.outbox.update()
+        .where(schema.outbox.c.seq == letter.seq)
+        .values(tries=letter.tries + 1, last_error=error[:2000], not_before=not_before, claimed_until=0.0)
+    )
+
+
+def outbox_state(connection: Connection) -> tuple[int, float | None, str | None]:
+    """How many messages wait, since when the oldest does, and the last error."""
+    table = schema.outbox
+    count, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(table.c.created_at))).one()
+    error = connection.execute(
+        sa.select(table.c.last_error).where(table.c.last_error.is_not(None)).order_by(table.c.seq.desc()).limit(1)
+    ).scalar()
+    return int(count), oldest, error
+
+
+def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
+    """Delete a portion of what ended (or came and led to nothing) before `before`.
+
+    Answers how many rows went and the ids of the runs among them, whose logs may go too. An event stays as long as a
+    run of it does.
+    """
+    connection = batch.connection
+    history, decision, event = schema.history, schema.decision, schema.event
+    runs = connection.execute(
+        sa.select(history.c.seq, history.c.id).where(history.c.ended_at < before).limit(PORTION)
+    ).all()
+    gone = len(runs)
+    if runs:
+        numbers = [row.seq for row in runs]
+        ids = [row.id for row in runs]
+        for portion in range(0, len(ids), 500):
+            some = slice(portion, portion + 500)
+            connection.execute(decision.delete().where(decision.c.run_seq.in_(numbers[some])))
+            connection.execute(schema.attempt.delete().where(schema.attempt.c.run.in_(ids[some])))
+            connection.execute(history.delete().where(history.c.seq.in_(numbers[some])))
+    undecided = sa.not_(sa.exists().where(decision.c.event_seq == event.c.seq, decision.c.run_seq.is_not(None)))
+    old = [
+        int(seq)
+        for (seq,) in connection.execute(
+            sa.select(event.c.seq).where(event.c.received_at < before, undecided).limit(PORTION)
+        )
+    ]
+    gone += len(old)
+    for portion in range(0, len(old), 500):
+        some = old[portion : portion + 500]
+        connection.execute(decision.delete().where(decision.c.event_seq.in_(some)))
+        connection.execute(event.delete().where(event.c.seq.in_(some)))
+    if not gone:
+        connection.execute(schema.audit.delete().where(schema.audit.c.at < before))
+        connection.execute(schema.worker.delete().where(schema.worker.c.until < before))
+    return gone, [row.id for row in runs]

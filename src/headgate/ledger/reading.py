@@ -1,0 +1,297 @@
+"""This file is where the ledger is looked things up in. Lists are keyset pages, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from headgate.errors import NotFound
+from headgate.ledger import rows, schema
+from headgate.model import (
+    Attempt,
+    Decision,
+    Event,
+    EventId,
+    JobName,
+    Run,
+    RunId,
+    RunState,
+    StoredObject,
+    attempt_id,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """`next` is the `before` to ask the following page with; None on the last."""
+
+    items: Sequence[T]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    job: str | None = None
+    state: RunState | None = None
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """`prefix` is `bucket/key…`, `s3://bucket/key…` or a key's beginning; times are by arrival here."""
+
+    prefix: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    only_failed: bool = False  #: only events of which a run ended FAILED, TIMEOUT or ERROR
+    door: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedEvent:
+    seq: int
+    event: Event
+    received_at: datetime
+    decisions: Sequence[Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class DatedDecision:
+    seq: int
+    decision: Decision
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    reason: str | None
+    detail: Mapping[str, Any]
+
+
+def find_run(connection: Connection, name: str) -> Run:
+    """The run of this id: ours, an attempt's, the engine's own, or the beginning of ours if it is the only one.
+
+    Raises:
+        NotFound: there is none, or a beginning fits several.
+    """
+    own = name.partition("_attempt_")[0]
+    for table in (schema.run, schema.history):
+        if row := connection.execute(sa.select(table).where(table.c.id == own)).first():
+            return rows.to_run(row)
+    for table in (schema.run, schema.history):
+        statement = sa.select(table).where(table.c.external_id == name).order_by(table.c.seq.desc()).limit(1)
+        if row := connection.execute(statement).first():
+            return rows.to_run(row)
+    if own.startswith("jr_") and len(own) >= 7:
+        found = [
+            row
+            for table in (schema.run, schema.history)
+            for row in connection.execute(sa.select(table).where(table.c.id >= own, table.c.id < own + "g").limit(2))
+        ]
+        if len(found) == 1:
+            return rows.to_run(found[0])
+        if found:
+            raise NotFound("single run", name, "several begin like that; give more of the id")
+    raise NotFound("run", name, "see `headgate runs list`")
+
+
+def list_runs(connection: Connection, wanted: RunFilter, *, before: int | None, limit: int) -> Page[Run]:
+    """Runs newest first: those under way and those over, merged by their number."""
+    found: list[Any] = []
+    for table in (schema.run, schema.history):
+        statement = sa.select(table).order_by(table.c.seq.desc()).limit(limit + 1)
+        if before is not None:
+            statement = statement.where(table.c.seq < before)
+        if wanted.job:
+            statement = statement.where(table.c.job == wanted.job)
+        if wanted.state:
+            statement = statement.where(table.c.state == wanted.state.value)
+        if wanted.trigger:
+            statement = statement.where(table.c.trigger == wanted.trigger)
+        found.extend(connection.execute(statement))
+    found.sort(key=lambda row: row.seq, reverse=True)
+    runs = [rows.to_run(row) for row in found[:limit]]
+    return Page(runs, runs[-1].seq if len(found) > limit else None)
+
+
+def live_runs(connection: Connection, limit: int = 500) -> list[Run]:
+    return [
+        rows.to_run(row) for row in connection.execute(sa.select(schema.run).order_by(schema.run.c.seq).limit(limit))
+    ]
+
+
+def attempts(connection: Connection, run: Run) -> list[Attempt]:
+    """Every attempt of the run, first to last; a run under way has its present one at the end."""
+    table = schema.attempt
+    kept = [rows.to_attempt(row) for row in connection.execute(
+        sa.select(table).where(table.c.run == run.id).order_by(table.c.number)
+    )]  # fmt: skip
+    if kept and kept[-1].number == run.attempt:
+        return kept
+    if run.state is RunState.WAITING and run.attempt:
+        return kept
+    return [*kept, Attempt(
+        id=attempt_id(run.id, run.attempt), run=run.id, number=run.attempt, state=run.state,
+        external_id=run.external_id, started_at=run.started_at, ended_at=run.ended_at, error=run.error,
+    )]  # fmt: skip
+
+
+def manifest(connection: Connection, run: RunId) -> list[StoredObject] | None:
+    """The objects of the run in the order they came; None for a run that no object caused."""
+    event, decision = schema.event, schema.decision
+    number = next(
+        (
+            seq
+            for table in (schema.run, schema.history)
+            if (seq := connection.execute(sa.select(table.c.seq).where(table.c.id == run)).scalar()) is not None
+        ),
+        None,
+    )
+    if number is None:
+        return None
+    found = connection.execute(
+        sa.select(event)
+        .join(decision, decision.c.event_seq == event.c.seq)
+        .where(decision.c.run_seq == number, event.c.bucket.is_not(None))
+        .order_by(decision.c.seq)
+    )
+    objects = [one for row in found if (one := rows.to_object(row)) is not None]
+    return objects or None
+
+
+def list_events(connection: Connection, wanted: EventFilter, *, before: int | None, limit: int) -> Page[DecidedEvent]:
+    event = schema.event
+    statement = sa.select(event).order_by(event.c.seq.desc()).limit(limit + 1)
+    if before is not None:
+        statement = statement.where(event.c.seq < before)
+    if wanted.door:
+        statement = statement.where(event.c.door == wanted.door)
+    if wanted.since:
+        statement = statement.where(event.c.received_at >= wanted.since.timestamp())
+    if wanted.until:
+        statement = statement.where(event.c.received_at <= wanted.until.timestamp())
+    if wanted.prefix:
+        statement = statement.where(_under(wanted.prefix))
+    if wanted.only_failed:
+        failed = sa.select(schema.decision.c.event_seq).join(
+            schema.history, schema.history.c.seq == schema.decision.c.run_seq
+        ).where(schema.history.c.state.in_(["FAILED", "TIMEOUT", "ERROR"]))  # fmt: skip
+        statement = statement.where(event.c.seq.in_(failed))
+    found = connection.execute(statement).all()
+    page = found[:limit]
+    decided = decisions_of(connection, [row.seq for row in page])
+    items = [
+        DecidedEvent(row.seq, rows.to_event(row), rows.sure_moment(row.received_at), decided.get(row.seq, []))
+        for row in page
+    ]
+    return Page(items, items[-1].seq if len(found) > limit else None)
+
+
+def _under(prefix: str) -> sa.ColumnElement[bool]:
+    event = schema.event
+    text = prefix.removeprefix("s3://")
+    bucket, slash, key = text.partition("/")
+    in_bucket = sa.and_(event.c.bucket == bucket, event.c.key >= key, event.c.key < key + "\U0010ffff")
+    if prefix.startswith("s3://"):
+        return in_bucket if slash else event.c.bucket == bucket
+    return sa.or_(in_bucket, sa.and_(event.c.key >= text, event.c.key < text + "\U0010ffff"))
+
+
+def decisions_of(connection: Connection, events: Sequence[int]) -> dict[int, list[Decision]]:
+    table, event = schema.decision, schema.event
+    decided: dict[int, list[Decision]] = {}
+    if not events:
+        return decided
+    for row in connection.execute(
+        sa.select(table, event.c.id.label("event"))
+        .join(event, event.c.seq == table.c.event_seq)
+        .where(table.c.event_seq.in_(events))
+        .order_by(table.c.seq)
+    ):
+        decided.setdefault(row.event_seq, []).append(rows.to_decision(row))
+    return decided
+
+
+def find_event(connection: Connection, name: EventId) -> DecidedEvent:
+    row = connection.execute(sa.select(schema.event).where(schema.event.c.id == name)).first()
+    if row is None:
+        raise NotFound("event", name, "see `headgate events list`")
+    decided = decisions_of(connection, [row.seq])
+    return DecidedEvent(row.seq, rows.to_event(row), rows.sure_moment(row.received_at), decided.get(row.seq, []))
+
+
+def list_decisions(
+    connection: Connection, *, trigger: str | None, run: str | None, outcome: str | None, before: int | None, limit: int
+) -> Page[DatedDecision]:
+    table, event = schema.decision, schema.event
+    statement = (
+        sa.select(table, event.c.id.label("event"))
+        .join(event, event.c.seq == table.c.event_seq)
+        .order_by(table.c.seq.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        statement = statement.where(table.c.seq < before)
+    for column, value in ((table.c.trigger, trigger), (table.c.run, run), (table.c.outcome, outcome)):
+        if value:
+            statement = statement.where(column == value)
+    found = connection.execute(statement).all()
+    items = [DatedDecision(row.seq, rows.to_decision(row), rows.sure_moment(row.at)) for row in found[:limit]]
+    return Page(items, items[-1].seq if len(found) > limit else None)
+
+
+def find_decision(connection: Connection, seq: int) -> DatedDecision:
+    table, event = schema.decision, schema.event
+    row = connection.execute(
+        sa.select(table, event.c.id.label("event"))
+        .join(event, event.c.seq == table.c.event_seq)
+        .where(table.c.seq == seq)
+    ).first()
+    if row is None:
+        raise NotFound("decision", str(seq))
+    return DatedDecision(row.seq, rows.to_decision(row), rows.sure_moment(row.at))
+
+
+def last_runs(connection: Connection, jobs: Sequence[JobName]) -> dict[JobName, Run]:
+    """The newest run of each of the jobs, under way or over."""
+    newest: dict[JobName, Run] = {}
+    for name in jobs:
+        page = list_runs(connection, RunFilter(job=name), before=None, limit=1)
+        if page.items:
+            newest[name] = page.items[0]
+    return newest
+
+
+def counts(connection: Connection) -> dict[str, dict[str, int]]:
+    """How many runs under way each job has in each state."""
+    table = schema.run
+    found: dict[str, dict[str, int]] = {}
+    for job, state, number in connection.execute(
+        sa.select(table.c.job, table.c.state, sa.func.count()).group_by(table.c.job, table.c.state)
+    ):
+        found.setdefault(job, {})[state] = int(number)
+    return found
+
+
+def list_audit(connection: Connection, *, before: int | None, limit: int) -> Page[AuditEntry]:
+    table = schema.audit
+    statement = sa.select(table).order_by(table.c.seq.desc()).limit(limit + 1)
+    if before is not None:
+        statement = statement.where(table.c.seq < before)
+    found = connection.execute(statement).all()
+    items = [
+        AuditEntry(rows.sure_moment(row.at), row.actor, row.action, row.subject, row.reason, rows.loads(row.detail))
+        for row in found[:limit]
+    ]
+    return Page(items, found[limit - 1].seq if len(found) > limit else None)

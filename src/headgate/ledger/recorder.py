@@ -1,0 +1,136 @@
+"""This file is where one batch's new events, decisions and runs are gathered, numbered and written together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from headgate.catalog import Catalog
+from headgate.ledger import dialects, rows, schema
+from headgate.ledger.runs import Row, Wanted, at_limit, refused_row, row_for
+from headgate.ledger.writer import Batch
+from headgate.model import Decision, Event, EventId, JobName, Outcome, Run, RunId, RunState
+
+_INSERT_EVENT = schema.event.insert()
+_INSERT_DECISION = schema.decision.insert()
+_INSERT_RUN = schema.run.insert()
+_INSERT_HISTORY = schema.history.insert()
+
+
+@dataclass(slots=True)
+class Made:
+    """A run that was made, or one that an event joins: its row, and whether it is over already (refused)."""
+
+    row: Row
+    over: bool = False
+
+    @property
+    def id(self) -> RunId:
+        return RunId(str(self.row["id"]))
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Gathers rows; `flush` writes them. Everything it makes is in the batch's transaction or nowhere."""
+
+    batch: Batch
+    catalog: Catalog
+    events: list[Row] = field(default_factory=list[Row])
+    decisions: list[tuple[Row, Row, Made | None]] = field(default_factory=list[tuple[Row, Row, Made | None]])
+    made: list[Made] = field(default_factory=list[Made])
+    _added: Counter[str] = field(default_factory=Counter[str])
+
+    def event(self, event: Event) -> Row:
+        row = rows.event_row(event, 0, self.batch.now)
+        self.events.append(row)
+        return row
+
+    def decide(
+        self,
+        event: Row,
+        *,
+        trigger: str,
+        outcome: Outcome,
+        reason: str,
+        job: str | None = None,
+        run: Made | None = None,
+    ) -> Decision:
+        row: Row = {
+            "trigger": trigger,
+            "job": job,
+            "outcome": outcome.value,
+            "reason": reason,
+            "run": run.id if run else None,
+            "at": self.batch.now,
+        }
+        self.decisions.append((row, event, run))
+        return Decision(
+            event=EventId(str(event["id"])),
+            trigger=trigger,
+            outcome=outcome,
+            reason=reason,
+            run=run.id if run else None,
+            job=JobName(job) if job else None,
+        )
+
+    def make(self, wanted: Wanted) -> Made:
+        """Make the run, WAITING; or, where it can not be, over at once and saying why (as Glue records it)."""
+        job = self.catalog.jobs.get(wanted.action.job)
+        now = self.batch.now
+        if job is None:
+            error = f"the job {wanted.action.job!r} does not exist (deleted?)"
+            return self._keep(Made(refused_row(wanted, None, seq=0, now=now, state=RunState.ERROR, error=error), True))
+        if at_limit(self.batch, job, added=self._added[job.name]):
+            error = f"Max concurrent runs exceeded: {job.name} may have {job.max_concurrent_runs} and does not queue"
+            return self._keep(Made(refused_row(wanted, job, seq=0, now=now, state=RunState.FAILED, error=error), True))
+        self._added[job.name] += 1
+        if not wanted.settle:
+            self.batch.to_claim.add(job.name)
+        self.batch.to_wake.add(f"job {job.name}")
+        return self._keep(Made(row_for(wanted, job, seq=0, now=now)))
+
+    def room(self, name: JobName) -> bool:
+        """Whether a run of this job could be made now. False for one at its limit that does not queue."""
+        job = self.catalog.jobs.get(name)
+        return job is not None and not at_limit(self.batch, job, added=self._added[name])
+
+    def flush(self) -> None:
+        """Number and write it all: four statements at most, whatever the batch holds."""
+        connection = self.batch.connection
+        if self.events:
+            for row, seq in zip(self.events, dialects.take_numbers(connection, "event", len(self.events)), strict=True):
+                row["seq"] = seq
+            # in the order of ids, so that two replicas given the same events wait for each other and not in a circle
+            connection.execute(_INSERT_EVENT, sorted(self.events, key=_by_id))
+        if self.made:
+            numbers = dialects.take_numbers(connection, "run", len(self.made))
+            for made, seq in zip(self.made, numbers, strict=True):
+                made.row["seq"] = seq
+            _insert(connection, _INSERT_RUN, [made.row for made in self.made if not made.over])
+            _insert(connection, _INSERT_HISTORY, [made.row for made in self.made if made.over])
+        if self.decisions:
+            decided: list[Row] = []
+            for row, event, run in self.decisions:
+                row["event_seq"] = event["seq"]
+                row["run_seq"] = run.row["seq"] if run else None
+                decided.append(row)
+            connection.execute(_INSERT_DECISION, decided)
+
+    def _keep(self, made: Made) -> Made:
+        self.made.append(made)
+        return made
+
+
+def as_run(row: Row) -> Run:
+    return rows.to_run([row[name] for name in rows.RUN_COLUMNS])
+
+
+def _insert(connection: sa.Connection, statement: sa.Insert, those: list[Row]) -> None:
+    if those:
+        connection.execute(statement, those)
+
+
+def _by_id(row: Row) -> str:
+    return str(row["id"])

@@ -1,0 +1,234 @@
+"""This file is where the tables are. Alembic's migrations make them; a test holds the two against each other.
+
+Times are seconds since the epoch (double precision), JSON is text. Sequence numbers of `event` and `run` are given out
+by us (see dialects.take_numbers), so that rows of one batch can refer to each other before they are written.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, Double, Index, Integer, String, Table, Text, text
+from sqlalchemy.types import BigInteger
+
+from headgate.model import OCCUPYING
+
+metadata = sa.MetaData()
+
+#: SQLite only numbers rows by itself for a column declared INTEGER.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table("meta", metadata, Column("name", String, primary_key=True), Column("value", Number, nullable=False))
+
+job = Table(
+    "job",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("max_concurrent_runs", Integer, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("declared", Text),  # the spec the file last declared; null for what an API made
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+trigger = Table(
+    "trigger_",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("declared", Text),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("last_tick", Double),  # SCHEDULED: every tick up to here has been dealt with
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False, unique=True),  # made from the identity: a redelivery has the same one
+    Column("door", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("bucket", String),
+    Column("key", Text),
+    Column("size", Number),
+    Column("etag", String),
+    Column("version", String),
+    Column("sequencer", String),
+    Column("path", Text),
+    Column("payload", Text),
+    Column("downstream", Boolean, nullable=False),
+    Index("event_key", "bucket", "key"),
+    Index("event_received", "received_at"),
+)
+
+#: The newest sequencer seen of each object: an event older than that is late.
+newest = Table(
+    "newest",
+    metadata,
+    Column("object", Text, primary_key=True),  # bucket/key
+    Column("sequencer", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("event_seq", Number, nullable=False, index=True),
+    Column("trigger", String, nullable=False),
+    Column("job", String),
+    Column("outcome", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_seq", Number, index=True),
+    Column("run", String),
+    Column("at", Double, nullable=False),
+    Index("decision_trigger", "trigger", "seq"),
+)
+
+
+def _run_columns() -> list[Column[object]]:
+    """What `run` and `history` have in common: everything."""
+    return [
+        Column("seq", Number, primary_key=True, autoincrement=False),
+        Column("id", String, nullable=False, unique=True),
+        Column("job", String, nullable=False),
+        Column("engine", String, nullable=False),
+        Column("state", String, nullable=False),
+        Column("detail", Text, nullable=False),
+        Column("attempt", Integer, nullable=False),
+        Column("event", String),
+        Column("trigger", String),
+        Column("actor", String),
+        Column("reason", Text),
+        Column("arguments", Text, nullable=False),
+        Column("external_id", String),
+        Column("created_at", Double, nullable=False),
+        Column("started_at", Double),
+        Column("ended_at", Double),
+        Column("error", Text),
+        Column("result", Text),
+        Column("predecessors", Text),
+        Column("timeout", Double),
+        Column("objects", Integer, nullable=False),
+        Column("owner", String),
+        Column("root", String),
+        Column("downstream", Boolean, nullable=False),
+        Column("not_before", Double),
+        Column("settle_until", Double),  # a settling run starts at the latest then
+        Column("max_retries", Integer, nullable=False),
+        Column("progress", Text),
+        Column("stop_reason", Text),  # why it is STOPPING: `timeout`, or what the person said
+        Column("deadline", Double),
+        Column("previous", String),  # the run this one is a retry of
+    ]
+
+
+#: Written out, since neither database uses a partial index for a condition on a parameter.
+IS_OCCUPYING = text("state in (" + ", ".join(f"'{state}'" for state in sorted(OCCUPYING)) + ")")
+IS_WAITING = text("state = 'WAITING'")
+
+#: Runs that are not over. Small, whatever the history.
+run = Table(
+    "run",
+    metadata,
+    *_run_columns(),
+    Index("run_waiting", "job", "seq", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
+    Index("run_due", "not_before", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
+    Index("run_joinable", "trigger", "job", "seq", sqlite_where=IS_WAITING, postgresql_where=IS_WAITING),
+    Index("run_occupying", "job", sqlite_where=IS_OCCUPYING, postgresql_where=IS_OCCUPYING),
+    Index("run_owner", "owner", sqlite_where=IS_OCCUPYING, postgresql_where=IS_OCCUPYING),
+)
+
+#: Runs that are over. Append-only until retention takes them.
+history = Table(
+    "history",
+    metadata,
+    *_run_columns(),
+    Index("history_job", "job", "seq"),
+    Index("history_state", "state", "seq"),
+    Index("history_ended", "ended_at"),
+    Index(
+        "history_external",
+        "external_id",
+        sqlite_where=text("external_id is not null"),
+        postgresql_where=text("external_id is not null"),
+    ),
+)
+
+#: Attempts of runs that had more than one; a run's only attempt is the run's own row.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("run", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("external_id", String),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("error", Text),
+)
+
+latch = Table(
+    "latch",
+    metadata,
+    Column("trigger", String, primary_key=True),
+    Column("job", String, primary_key=True),
+    Column("root", String, primary_key=True),
+    Column("run", String, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("until", Double, nullable=False),  # the lease; past it, others may take over what it owned
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+)
+
+#: Whether the job's last end was a failure: what makes the next success a recovery.
+health = Table(
+    "health",
+    metadata,
+    Column("job", String, primary_key=True),
+    Column("failing", Boolean, nullable=False),
+    Column("run", String, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("channel", String, nullable=False),
+    Column("subject", String, nullable=False),  # messages of one subject keep their order
+    Column("payload", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("last_error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("claimed_until", Double, nullable=False),
+    Index("outbox_due", "not_before"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+)

@@ -1,0 +1,397 @@
+"""This file is where the ledger is put together: what everyone else sees of it.
+
+Writes answer a Future that is done once they are durable; reads use connections of their own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+
+from headgate.catalog import Catalog
+from headgate.errors import LedgerUnavailable
+from headgate.ledger import accepting, catalogs, claiming, dialects, housekeeping, migrate, reading
+from headgate.ledger.accepting import Ask, Receipt
+from headgate.ledger.catalogs import Change, Declaration
+from headgate.ledger.claiming import Claim
+from headgate.ledger.ending import Endings
+from headgate.ledger.housekeeping import Letter
+from headgate.ledger.writer import Batch, Group, Writer
+from headgate.model import (
+    Attempt,
+    Event,
+    EventId,
+    FiresFor,
+    JobName,
+    Run,
+    RunId,
+    RunState,
+    StoredObject,
+    Trigger,
+    TriggerName,
+)
+from headgate.ports import Announce, Ended, Postponed, Progress, Started, Stop
+
+T = TypeVar("T")
+HandOver = Callable[[Run], None]
+
+
+def _nobody(run: Run, was_failing: bool) -> Sequence[Any]:  # noqa: ARG001 - the shape is Announce's
+    return ()
+
+
+def _ignore(run: Run) -> None:  # noqa: ARG001 - a ledger without an engine behind it claims nothing
+    return
+
+
+class Ledger:
+    """The durable record. One per process; every method may be called from any thread.
+
+    `claims`: this replica runs jobs: it claims due runs in the transactions that make them due, and hands each to
+    `on_claimed` once that is durable. `on_adopted` gets runs taken over from a dead replica, `on_stop` runs of ours
+    that are to be stopped. These three return at once and do not raise.
+    """
+
+    def __init__(
+        self, url: str, *, fires_for: FiresFor = FiresFor.ANY, lease: float = 10.0, claims: bool = False
+    ) -> None:
+        self.url = url
+        self.id = f"w_{secrets.token_hex(8)}"
+        self.claims = claims
+        self.lease = lease
+        self.on_claimed: HandOver = _ignore
+        self.on_adopted: HandOver = _ignore
+        self.on_stop: HandOver = _ignore
+        self.on_due: Callable[[], None] = lambda: None
+        self.announce: Announce = _nobody
+        self.fires_for = fires_for
+        self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
+        self._again_lock = threading.Lock()
+        self._engine = dialects.open_engine(url)
+        self._catalog = Catalog.of(0, (), ())
+        self._writer = Writer(self._engine, before_commit=self._before_commit, url=url, name="ledger")
+        self._accept = Group(
+            "accept", lambda batch, those: accepting.accept_events(batch, self._current(batch), those), 0
+        )
+        self._ask = Group("ask", lambda batch, those: accepting.ask_for_runs(batch, self._current(batch), those), 1)
+        self._started = Group("started", lambda batch, those: claiming.note_started(batch, those, self.id), 2)
+        self._progress = Group("progress", lambda batch, those: claiming.note_progress(batch, those, self.id), 3)
+        self._postponed = Group("postponed", lambda batch, those: claiming.note_postponed(batch, those, self.id), 4)
+        self._ended = Group("ended", self._end, 5)
+        self._other = Group("other", _each, 6)
+
+    # -- opening and closing
+
+    def open(self, *, create: bool = True) -> None:
+        """Bring the tables up to date and begin.
+
+        Raises:
+            LedgerUnavailable: the database is away, read-only, damaged, or newer than this program.
+        """
+        try:
+            if create:
+                migrate.upgrade(self._engine)
+            else:
+                migrate.check(self._engine)
+            with self._engine.connect() as connection:
+                self._catalog = catalogs.read(connection)
+        except DatabaseError as error:
+            self._engine.dispose()
+            raise dialects.explain_failure(error, self.url) from error
+        self._writer.start()
+
+    def close(self) -> None:
+        self._writer.close()
+        self._engine.dispose()
+
+    def integrity(self) -> str | None:
+        """What is wrong with the file, or None. SQLite only; PostgreSQL looks after itself."""
+        if not self.on_sqlite:
+            return None
+        with self._reading() as connection:
+            answer = str(connection.exec_driver_sql("pragma quick_check(1)").scalar())
+        return None if answer == "ok" else answer
+
+    @property
+    def on_sqlite(self) -> bool:
+        return dialects.is_sqlite(self._engine)
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """Batches and operations so far."""
+        return self._writer.batches, self._writer.operations
+
+    # -- what happens
+
+    def accept(self, events: Sequence[Event]) -> Future[list[Receipt]]:
+        """Write the events, each once whatever is redelivered, with what they lead to."""
+        return self._writer.submit(self._accept, events)
+
+    def ask(self, ask: Ask) -> Future[Run]:
+        """Write a run that someone asked for by the job's name. Fails with NotFound or TooManyRuns."""
+        return self._writer.submit(self._ask, ask)
+
+    def started(self, started: Started) -> Future[None]:
+        return self._writer.submit(self._started, started)
+
+    def progressed(self, progress: Progress) -> Future[None]:
+        return self._writer.submit(self._progress, progress)
+
+    def postponed(self, postponed: Postponed) -> Future[None]:
+        future = self._writer.submit(self._postponed, postponed)
+        future.add_done_callback(lambda _: self.on_due())
+        return future
+
+    def ended(self, ended: Ended) -> Future[RunState | None]:
+        """Write an attempt's end, and all that follows from it. None: it is not ours, or was told before."""
+        return self._writer.submit(self._ended, ended)
+
+    def stop(self, stop: Stop) -> Future[Run]:
+        """Stop a run. Fails with NotFound, or Conflict when it is over already."""
+
+        def work(batch: Batch) -> Run | Exception:
+            answer = self._endings(batch).stop(stop, self.on_stop)
+            if isinstance(answer, Run):
+                catalogs.note(batch, actor=stop.actor, action="run.stop", subject=stop.run, reason=stop.reason)
+            return answer
+
+        return self._write(work)
+
+    def claim(self, jobs: Sequence[str]) -> Future[None]:
+        """Look at these jobs' queues."""
+
+        def work(batch: Batch) -> None:
+            batch.to_claim.update(jobs)
+
+        return self._write(work)
+
+    def take_over(self, *, everyone: bool = False) -> Future[list[RunId]]:
+        """Make the runs of dead replicas ours and hand them to `on_adopted`."""
+        return self._write(lambda batch: claiming.take_over(batch, self.id, self.on_adopted, everyone=everyone))
+
+    # -- definitions
+
+    @property
+    def catalog(self) -> Catalog:
+        """The newest catalog this process has seen."""
+        return self._catalog
+
+    def refresh(self) -> Catalog:
+        with self._reading() as connection:
+            if catalogs.version(connection) != self._catalog.version:
+                self._catalog = catalogs.read(connection)
+        return self._catalog
+
+    def plan(self, declared: Declaration) -> list[Change]:
+        with self._reading() as connection:
+            return catalogs.plan(connection, declared)
+
+    def apply(self, declared: Declaration, *, everything: bool, actor: str) -> Future[list[Change]]:
+        return self._write(lambda batch: catalogs.apply(batch, declared, everything=everything, actor=actor))
+
+    def set_enabled(self, name: TriggerName, *, enabled: bool, actor: str, reason: str) -> Future[Trigger]:
+        return self._write(lambda batch: catalogs.set_enabled(batch, name, enabled=enabled, actor=actor, reason=reason))
+
+    def note(self, *, actor: str, action: str, subject: str, reason: str | None) -> Future[None]:
+        return self._write(
+            lambda batch: catalogs.note(batch, actor=actor, action=action, subject=subject, reason=reason)
+        )
+
+    # -- reading
+
+    def run(self, name: str) -> Run:
+        """The run of this id, ours or the engine's. Raises NotFound."""
+        with self._reading() as connection:
+            return reading.find_run(connection, name)
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        state: RunState | None = None,
+        trigger: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> reading.Page[Run]:
+        wanted = reading.RunFilter(job=job, state=state, trigger=trigger)
+        with self._reading() as connection:
+            return reading.list_runs(connection, wanted, before=before, limit=limit)
+
+    def live_runs(self) -> list[Run]:
+        with self._reading() as connection:
+            return reading.live_runs(connection)
+
+    def last_runs(self, jobs: Sequence[JobName]) -> dict[JobName, Run]:
+        with self._reading() as connection:
+            return reading.last_runs(connection, jobs)
+
+    def attempts(self, run: Run) -> list[Attempt]:
+        with self._reading() as connection:
+            return reading.attempts(connection, run)
+
+    def manifest(self, run: RunId) -> list[StoredObject] | None:
+        with self._reading() as connection:
+            return reading.manifest(connection, run)
+
+    def events(
+        self, wanted: reading.EventFilter, *, before: int | None = None, limit: int = 50
+    ) -> reading.Page[reading.DecidedEvent]:
+        with self._reading() as connection:
+            return reading.list_events(connection, wanted, before=before, limit=limit)
+
+    def event(self, name: EventId) -> reading.DecidedEvent:
+        with self._reading() as connection:
+            return reading.find_event(connection, name)
+
+    def decisions(
+        self,
+        *,
+        trigger: str | None = None,
+        run: str | None = None,
+        outcome: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> reading.Page[reading.DatedDecision]:
+        with self._reading() as connection:
+            return reading.list_decisions(
+                connection, trigger=trigger, run=run, outcome=outcome, before=before, limit=limit
+            )
+
+    def decision(self, seq: int) -> reading.DatedDecision:
+        with self._reading() as connection:
+            return reading.find_decision(connection, seq)
+
+    def audit(self, *, before: int | None = None, limit: int = 50) -> reading.Page[reading.AuditEntry]:
+        with self._reading() as connection:
+            return reading.list_audit(connection, before=before, limit=limit)
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        with self._reading() as connection:
+            return reading.counts(connection)
+
+    def last_ticks(self) -> dict[TriggerName, datetime]:
+        with self._reading() as connection:
+            return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.last_ticks(connection).items()}
+
+    def created(self) -> dict[TriggerName, datetime]:
+        with self._reading() as connection:
+            return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.created(connection).items()}
+
+    def look(self, now: float) -> tuple[set[str], float | None, list[RunId], list[Run]]:
+        """For the sweep: jobs with due runs, when the next falls due, our overdue runs, our runs to be stopped."""
+        with self._reading() as connection:
+            return (
+                claiming.due_jobs(connection, now),
+                claiming.next_due(connection),
+                claiming.overdue(connection, self.id, now),
+                claiming.stopping(connection, self.id),
+            )
+
+    # -- keeping order
+
+    def beat(self) -> None:
+        """Prolong our lease, on a connection of its own."""
+        now = time.time()
+        with self._changing() as connection:
+            housekeeping.beat(connection, self.id, now + self.lease, now)
+
+    def resign(self) -> None:
+        with self._changing() as connection:
+            housekeeping.resign(connection, self.id)
+
+    def workers(self) -> list[dict[str, Any]]:
+        with self._reading() as connection:
+            return housekeeping.workers(connection)
+
+    def take_letters(self, *, most: int, hold: float) -> Future[list[Letter]]:
+        return self._write(lambda batch: housekeeping.take_letters(batch, most=most, hold=hold))
+
+    def delivered(self, letter: Letter) -> Future[None]:
+        return self._write(lambda batch: housekeeping.delivered(batch, letter))
+
+    def not_delivered(self, letter: Letter, error: str, not_before: float) -> Future[None]:
+        return self._write(lambda batch: housekeeping.not_delivered(batch, letter, error, not_before))
+
+    def outbox(self) -> tuple[int, float | None, str | None]:
+        with self._reading() as connection:
+            return housekeeping.outbox_state(connection)
+
+    def forget(self, before: float) -> Future[tuple[int, list[str]]]:
+        return self._write(lambda batch: housekeeping.forget(batch, before))
+
+    def listen(self, stop: threading.Event) -> Iterator[str]:
+        """What other replicas say (PostgreSQL): `job NAME`, `stop`, `catalog`, `due`, `outbox`. Ends when told to."""
+        yield from dialects.listen(self._engine, stop)
+
+    # -- inside
+
+    def _write(self, work: Callable[[Batch], T | Exception]) -> Future[T]:
+        return self._writer.submit(self._other, work)
+
+    def _endings(self, batch: Batch) -> Endings:
+        return Endings(batch, self._current(batch), self.id, self.fires_for, self.announce)
+
+    def _end(self, batch: Batch, those: Sequence[Ended]) -> Sequence[RunState | None]:
+        return self._endings(batch).end(those)
+
+    def _current(self, batch: Batch) -> Catalog:
+        """The catalog as of this transaction, whatever replica changed it last."""
+        if catalogs.version(batch.connection) != self._catalog.version:
+            self._catalog = catalogs.read(batch.connection)
+        return self._catalog
+
+    def _before_commit(self, batch: Batch) -> None:
+        if "due" in batch.to_wake:
+            batch.after(self.on_due)
+        if not self.claims or not batch.to_claim:
+            return
+        for job in sorted(batch.to_claim):
+            if claiming.claim(batch, job, self.id, self.on_claimed) is Claim.LOCKED:
+                # look again soon, ourselves; telling the others made three replicas wake each other for ever
+                with self._again_lock:
+                    self.again.add(job)
+        batch.to_wake.difference_update({f"job {job}" for job in batch.to_claim})
+        batch.after(self.on_due)
+
+    def to_look_again(self) -> set[str]:
+        with self._again_lock:
+            again, self.again = self.again, set()
+        return again
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise dialects.explain_failure(error, self.url) from error
+
+    @contextmanager
+    def _changing(self) -> Generator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (DBAPIError, OperationalError) as error:
+            raise dialects.explain_failure(error, self.url) from error
+
+
+def wait_for(future: Future[T], seconds: float = 30.0) -> T:
+    """The result of a write; a ledger that does not answer in time is unavailable."""
+    try:
+        return future.result(seconds)
+    except TimeoutError as error:
+        raise LedgerUnavailable(f"the ledger did not answer within {seconds:g} s; see the log of the server") from error
+
+
+def _each(batch: Batch, those: Sequence[Callable[[Batch], Any]]) -> list[Any]:
+    """Operations that share nothing with each other, one after the other."""
+    return [work(batch) for work in those]

@@ -184,6 +184,16 @@ def test_a_changed_module_is_run_as_it_is_now(local: Local) -> None:
     assert (first, again, second) == ("old\n", "old\n", "the new one\n")
 
 
+def test_what_a_package_loads_lazily_is_warm_too(local: Local) -> None:
+    """A package that imports a function's module only when it is asked for has it imported in the launcher, once."""
+    local.write("lazy/__init__.py", "def __getattr__(name):\n    from lazy import heavy\n    return heavy.main\n")
+    local.write("lazy/heavy.py", "import os\nBY = os.getpid()\ndef main(context): print(BY == os.getpid(), BY)\n")
+    first, second = (local.run({"run": "lazy.main"})[1] for _ in range(2))
+
+    assert first.startswith("False ")
+    assert first == second
+
+
 def test_a_module_that_starts_threads_is_started_cold(local: Local) -> None:
     """A process with threads is never forked: the job runs in a new interpreter, and its log says why."""
     local.write(

@@ -169,7 +169,9 @@ class _Launcher:
         for name in new:
             self.imported.add(name)
             with contextlib.suppress(Exception, SystemExit):
-                importlib.import_module(name)
+                module, _, attribute = name.partition(":")
+                # a package may load what it names only when that is asked for
+                getattr(importlib.import_module(module), attribute or "__name__")
         if new:
             self._remember_files()
             gc.collect()

@@ -48,7 +48,7 @@ class Warm:
     """Which warm launcher a Python job wants: those with one name and path share one, and what it imported."""
 
     name: str
-    modules: Sequence[str]
+    modules: Sequence[str]  #: imported once; `module:name` also looks the name up, for packages that load lazily
     path: Sequence[str] = ()
 
 

@@ -122,7 +122,7 @@ class LocalEngine:
             call, arguments = f"{_ENTRY}:call", (target.module, target.function)
             # modules of one top-level package share a launcher, and with it what they import
             name = target.module.partition(".")[0]
-            warm = Warm(name=name, modules=(_ENTRY, target.module), path=(str(self._project),))
+            warm = Warm(name=name, modules=(_ENTRY, f"{target.module}:{target.function}"), path=(str(self._project),))
         elif target.script:
             argv = [self._python, str(self._project / target.script), *_glue_arguments(order)]
             environ["PYTHONPATH"] = os.pathsep.join(

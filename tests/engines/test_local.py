@@ -186,7 +186,10 @@ def test_a_changed_module_is_run_as_it_is_now(local: Local) -> None:
 
 def test_what_a_package_loads_lazily_is_warm_too(local: Local) -> None:
     """A package that imports a function's module only when it is asked for has it imported in the launcher, once."""
-    local.write("lazy/__init__.py", "def __getattr__(name):\n    from lazy import heavy\n    return heavy.main\n")
+    local.write(
+        "lazy/__init__.py",
+        "from importlib import import_module\ndef __getattr__(name):\n    return import_module('lazy.heavy').main\n",
+    )
     local.write("lazy/heavy.py", "import os\nBY = os.getpid()\ndef main(context): print(BY == os.getpid(), BY)\n")
     first, second = (local.run({"run": "lazy.main"})[1] for _ in range(2))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from typing import NoReturn
 
 # what Glue itself puts into argv; given back when it is there, never asked for
 _RESERVED = (
@@ -17,11 +15,6 @@ class GlueArgumentError(Exception):
     """An option the script needs is missing from its arguments."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise GlueArgumentError(message)
-
-
 def getResolvedOptions(args: Sequence[str], options: Sequence[str]) -> dict[str, str]:  # noqa: N802 -- Glue's name
     """Return the values of `options` (without dashes) in `args` (usually sys.argv), unknown arguments being ignored.
 
@@ -31,29 +24,23 @@ def getResolvedOptions(args: Sequence[str], options: Sequence[str]) -> dict[str,
     Raises:
         GlueArgumentError: an option has no value in `args`.
     """
-    parser = _Parser(allow_abbrev=False, add_help=False)
-    wanted = dict.fromkeys(option.replace("-", "_") for option in options)
-    for name in wanted:
-        parser.add_argument(*_spellings(name), dest=name, required=True)
-    for name in _RESERVED:
-        if (key := name.replace("-", "_")) not in wanted:
-            parser.add_argument(*_spellings(name), dest=key, required=False)
-    known, _ = parser.parse_known_args(_joined(args[1:]))
-    return {key: value for key, value in vars(known).items() if value is not None}
+    # not argparse, which Glue uses: it takes a value such as `--` or `-1` for an option
+    given = _pairs(args[1:])
+    wanted = [option.replace("-", "_") for option in options]
+    if missing := [name for name in wanted if name not in given]:
+        raise GlueArgumentError("the following arguments are required: " + ", ".join(f"--{name}" for name in missing))
+    known = {*wanted, *(name.replace("-", "_") for name in _RESERVED)}
+    return {name: value for name, value in given.items() if name in known}
 
 
-def _spellings(name: str) -> list[str]:
-    return list(dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}", f"--{name.replace('-', '_')}")))
-
-
-def _joined(args: Sequence[str]) -> list[str]:
-    """Join `--key` and its value by `=`, so that a value that begins with a dash is still a value."""
-    joined: list[str] = []
+def _pairs(args: Sequence[str]) -> dict[str, str]:
+    """Return what `--key value` and `--key=value` say, keys with `_`; the last of several counts."""
+    pairs: dict[str, str] = {}
     rest = iter(args)
     for one in rest:
-        if one.startswith("--") and "=" not in one:
-            value = next(rest, None)
-            joined.append(one if value is None else f"{one}={value}")
-        else:
-            joined.append(one)
-    return joined
+        if one.startswith("--"):
+            key, equals, value = one[2:].partition("=")
+            found = value if equals else next(rest, None)
+            if found is not None:
+                pairs[key.replace("-", "_")] = found
+    return pairs

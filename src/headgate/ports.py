@@ -55,6 +55,7 @@ class Engine(Protocol):
 
     name: str
     threads: int  #: how many `start` calls may be under way at a time
+    here_only: bool  #: what it runs can be found again only at the place (machine and home) it was started from
 
     def start(self, order: Order) -> str:
         """Start the attempt and return the engine's own id of it.

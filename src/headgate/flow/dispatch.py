@@ -46,9 +46,15 @@ class Dispatcher:
         """For `Ledger.on_claimed`; and for a run taken over while STARTING, whose engine finds the first start."""
         self._submit(run, self._start)
 
-    def take_over(self, run: Run) -> None:
-        """For `Ledger.on_adopted`."""
-        self._submit(run, self._start if run.state is RunState.STARTING else self._adopt)
+    def take_over(self, run: Run, here: bool) -> None:
+        """For `Ledger.on_adopted`. `here`: it was left at this machine and home, so its processes can be found."""
+        engine = self._engines.get(run.engine)
+        if engine is not None and engine.here_only and not here:
+            why = "the machine it ran on is gone, and what ran there cannot be reached from here"
+            ending = Ending(state=RunState.FAILED, at=datetime.now(UTC), error=why, detail="lost")
+            self._ledger.ended(Ended(run.id, run.attempt, ending))
+        else:
+            self._submit(run, self._start if run.state is RunState.STARTING else self._adopt)
 
     def stop(self, run: Run) -> None:
         """For `Ledger.on_stop`. Harmless when repeated."""

@@ -55,7 +55,7 @@ _STARTED = (
         ),
         external_id=bindparam("b_external_id"),
         started_at=sa.func.coalesce(schema.run.c.started_at, bindparam("b_started_at")),
-        deadline=bindparam("b_deadline"),
+        deadline=sa.func.coalesce(schema.run.c.deadline, bindparam("b_deadline")),
     )
 )
 _PROGRESS = (
@@ -83,7 +83,7 @@ _POSTPONED = (
     )
 )
 _ABANDONED = (
-    sa.select(schema.run)
+    sa.select(schema.run, sa.func.coalesce(schema.worker.c.until, 0.0).label("until"))
     .outerjoin(schema.worker, schema.worker.c.id == schema.run.c.owner)
     .where(
         schema.IS_OCCUPYING,
@@ -139,19 +139,36 @@ def claim(batch: Batch, job: str, me: str, hand_over: Callable[[Run], None], *, 
     return Claim.LOCKED if len(found) == MOST else Claim.DONE
 
 
-def take_over(batch: Batch, me: str, hand_over: Callable[[Run], None], *, everyone: bool) -> list[RunId]:
-    """Make the runs of dead replicas ours. `everyone`: nobody else can be alive (this process holds the only lock)."""
+def take_over(
+    batch: Batch, me: str, hand_over: Callable[[Run, bool], None], *, everyone: bool, patience: float
+) -> list[RunId]:
+    """Make the runs of dead replicas ours.
+
+    `everyone`: nobody else can be alive (this process holds the only lock). What a replica of another place (machine
+    and home, see `place_of`) left is taken only `patience` seconds after its lease ended, since one of its own place
+    can do better: find the processes. `hand_over` is told whether the run was left at our place.
+    """
     connection = batch.connection
     now = float("inf") if everyone else batch.now
-    found = connection.execute(_abandoned(connection), {"me": me, "now": now}).all()
+    found = [
+        row
+        for row in connection.execute(_abandoned(connection), {"me": me, "now": now})
+        if everyone or place_of(row.owner) == place_of(me) or row.until + patience < batch.now
+    ]
     if found:
         connection.execute(_TAKE_OVER, {"seqs": [row.seq for row in found], "me": me})
     for row in found:
-        fields = list(row)
+        fields = list(row)[:-1]
         _replace(fields, owner=me)
         run = rows.to_run(fields)
-        batch.after(lambda run=run: hand_over(run))
+        here = place_of(row.owner) == place_of(me)
+        batch.after(lambda run=run, here=here: hand_over(run, here))
     return [RunId(row.id) for row in found]
+
+
+def place_of(replica: str) -> str:
+    """Replicas of one machine and one home have the first part of their id in common."""
+    return replica.rpartition("_")[0]
 
 
 def _abandoned(connection: sa.Connection) -> sa.Select[*tuple[object, ...]]:

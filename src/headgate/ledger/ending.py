@@ -51,6 +51,7 @@ _RETRY = (
         attempt=schema.run.c.attempt + 1,
         owner=None,
         external_id=None,
+        started_at=None,
         deadline=None,
         progress=None,
         error=bindparam("b_error"),

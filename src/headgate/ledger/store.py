@@ -53,6 +53,10 @@ def _ignore(run: Run) -> None:  # noqa: ARG001 - a ledger without an engine behi
     return
 
 
+def _leave(run: Run, here: bool) -> None:  # noqa: ARG001 - see _ignore
+    return
+
+
 class Ledger:
     """The durable record. One per process; every method may be called from any thread.
 
@@ -62,14 +66,20 @@ class Ledger:
     """
 
     def __init__(
-        self, url: str, *, fires_for: FiresFor = FiresFor.ANY, lease: float = 10.0, claims: bool = False
+        self,
+        url: str,
+        *,
+        fires_for: FiresFor = FiresFor.ANY,
+        lease: float = 10.0,
+        claims: bool = False,
+        place: str = "w",
     ) -> None:
         self.url = url
-        self.id = f"w_{secrets.token_hex(8)}"
+        self.id = f"{place}_{secrets.token_hex(8)}"
         self.claims = claims
         self.lease = lease
         self.on_claimed: HandOver = _ignore
-        self.on_adopted: HandOver = _ignore
+        self.on_adopted: Callable[[Run, bool], None] = _leave
         self.on_stop: HandOver = _ignore
         self.on_due: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
@@ -176,7 +186,10 @@ class Ledger:
 
     def take_over(self, *, everyone: bool = False) -> Future[list[RunId]]:
         """Make the runs of dead replicas ours and hand them to `on_adopted`."""
-        return self._write(lambda batch: claiming.take_over(batch, self.id, self.on_adopted, everyone=everyone))
+        patience = 3 * self.lease
+        return self._write(
+            lambda batch: claiming.take_over(batch, self.id, self.on_adopted, everyone=everyone, patience=patience)
+        )
 
     # -- definitions
 

@@ -34,6 +34,7 @@ class LocalEngine:
 
     name = "local"
     threads = 8
+    here_only = True
 
     def __init__(
         self,

@@ -1,0 +1,329 @@
+"""This file is where the parts are put together: the only one that names every concrete class. Reads top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import structlog
+
+from headgate.doors.inbox import Inbox
+from headgate.engines.local import LocalEngine
+from headgate.errors import HeadgateError, InUse, Unavailable
+from headgate.flow.announce import Announcer, Subscription
+from headgate.flow.dispatch import Dispatcher
+from headgate.flow.watch import Watch
+from headgate.gate import Gate
+from headgate.ledger.store import Ledger, wait_for
+from headgate.model import Json
+from headgate.ports import Engine, Reporter
+from headgate.reports.notify import Notifier
+from headgate.runtime.deliver import Deliver
+from headgate.runtime.home import HomeLock, forget_server, note_server, noted_server, place
+from headgate.runtime.sweep import SYSTEM, Sweep
+from headgate.settings import Settings
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class App:
+    """One replica: a ledger, and what this process does with it (run jobs, watch inboxes, or only look)."""
+
+    def __init__(self, settings: Settings, *, worker: bool, doors: bool) -> None:
+        self.settings = settings
+        self.ledger = Ledger(
+            settings.database_url,
+            fires_for=settings.conditional_fires_for,
+            lease=settings.lease,
+            claims=worker,
+            place=place(settings.home),
+        )
+        self.gate = Gate(settings, self.ledger)
+        engines: dict[str, Engine] = {}
+        if worker:
+            engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
+        self._engines = engines
+        self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
+        reporters: dict[str, Reporter] = {
+            one.name: Notifier(one.name, one.url.reveal(), one.webhook, one.template) for one in settings.notify
+        }
+        self._deliver = Deliver(self.ledger, reporters if worker else {})
+        self._sweep = Sweep(
+            self.ledger,
+            stop_run=self._dispatcher.stop,
+            schedules=doors or worker,
+            retention_days=settings.retention_days,
+            logs=settings.home / "logs",
+            on_outbox=self._deliver.wake,
+        )
+        self._inboxes = (
+            [Inbox(bucket, folder, self.gate.accept, home=settings.home) for bucket, folder in settings.inboxes.items()]
+            if doors
+            else []
+        )
+        self._worker = worker
+        self._lock: HomeLock | None = None
+
+    @staticmethod
+    def build(settings: Settings, *, worker: bool, doors: bool) -> App:
+        return App(settings, worker=worker, doors=doors)
+
+    def start(self, *, role: str = "all") -> None:
+        """Open the ledger, take up what was left, and begin.
+
+        Raises:
+            InUse: another process holds this home. LedgerUnavailable: the database cannot be used.
+        """
+        if self.ledger.on_sqlite:
+            self._lock = HomeLock(self.settings.home, role)
+        else:
+            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._begin()
+        except HeadgateError:
+            self._release()
+            raise
+
+    def _begin(self) -> None:
+        ledger = self.ledger
+        ledger.announce = Announcer.of(
+            [Subscription(channel=one.name, on=frozenset(one.on), job=one.job) for one in self.settings.notify]
+        )
+        ledger.on_claimed = self._dispatcher.start
+        ledger.on_adopted = self._dispatcher.take_over
+        ledger.on_stop = self._dispatcher.stop
+        ledger.on_due = self._sweep.wake
+        ledger.open()
+        done = self.gate.apply(everything=False, actor=SYSTEM)
+        for change in done:
+            _log.info("definition", does=change.does.value, kind=change.kind, name=change.name)
+        if self._worker:
+            if not ledger.on_sqlite:
+                ledger.beat()
+            # on SQLite nobody else can be alive: the lock is ours, so whatever was under way is taken up at once
+            taken = wait_for(ledger.take_over(everyone=ledger.on_sqlite))
+            if taken:
+                _log.info("runs taken up again", count=len(taken))
+        self._sweep.start()
+        self._deliver.start()
+        for inbox in self._inboxes:
+            inbox.start()
+
+    def close(self) -> None:
+        """Stop taking things on, write what is queued, let go. Jobs that run go on running."""
+        self.ledger.claims = False
+        for inbox in self._inboxes:
+            inbox.close()
+        self._sweep.close()
+        self._dispatcher.close()
+        for engine in self._engines.values():
+            engine.close()
+        self._deliver.close()
+        self.ledger.close()
+        self._release()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until every run, and every run that follows from it, has ended. False: not within `timeout` seconds."""
+        until = time.monotonic() + timeout
+        while self.ledger.counts():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def readiness(self) -> Mapping[str, Json]:
+        """For /readyz: whether this replica does its work, and if not, why."""
+        problems: list[str] = []
+        waiting, oldest, error = 0, None, None
+        try:
+            waiting, oldest, error = self.ledger.outbox()
+        except HeadgateError as failure:
+            problems.append(str(failure))
+        if self._sweep.problem and self._sweep.problem not in problems:
+            problems.append(self._sweep.problem)
+        problems.extend(f"inbox {one.bucket}: {one.problem}" for one in self._inboxes if one.problem)
+        return {
+            "ready": not problems,
+            "problems": problems,
+            "replica": self.ledger.id,
+            "worker": self._worker,
+            "outbox": {"waiting": waiting, "oldest": oldest, "last_error": error},
+        }
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    worker: bool = True,
+    on_ready: Callable[[str], None] | None = None,
+    alongside: Callable[[App, str], None] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once. Answers the exit code.
+
+    `alongside` is run in a thread of its own once the server answers.
+
+    Raises:
+        InUse: the port or the home is taken. LedgerUnavailable: the database cannot be used.
+    """
+    listening = _bind(host, port)
+    app = App.build(settings, worker=worker, doors=True)
+    try:
+        app.start(role="all" if worker else "doors")
+    except HeadgateError:
+        listening.close()
+        raise
+    url = f"http://{'localhost' if host in ('127.0.0.1', 'localhost', '::1') else host}:{listening.getsockname()[1]}"
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(app, listening, host, url, on_ready, alongside))
+    finally:
+        forget_server(settings.home)
+        app.close()
+    return 0
+
+
+def work(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> int:
+    """Run runs, and nothing else, until SIGTERM or SIGINT."""
+    app = App.build(settings, worker=True, doors=False)
+    app.start(role="runs")
+    over = threading.Event()
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: over.set())
+        if on_ready:
+            on_ready(app.ledger.id)
+        while not over.wait(3600):
+            pass
+    finally:
+        app.close()
+    return 0
+
+
+@contextmanager
+def open_writing(settings: Settings) -> Generator[App]:
+    """The whole replica without doors, for a command that no server can be asked to do."""
+    app = App.build(settings, worker=True, doors=False)
+    app.start()
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+@contextmanager
+def open_reading(settings: Settings) -> Generator[Gate]:
+    """The gate for looking only. A ledger that does not exist yet is made, with what headgate.yaml declares."""
+    app = App.build(settings, worker=False, doors=False)
+    app.ledger.open()
+    try:
+        if not app.ledger.catalog.jobs:
+            app.gate.apply(everything=False, actor=SYSTEM)
+            app.ledger.refresh()
+        yield app.gate
+    finally:
+        app.ledger.close()
+
+
+def running_server(settings: Settings) -> str | None:
+    """The URL of a server to speak to: HEADGATE_URL's (which must answer), or the one this home noted, if alive.
+
+    Raises:
+        Unavailable: HEADGATE_URL is set and nobody answers there.
+    """
+    if settings.url:
+        if not _answers(settings.url):
+            raise Unavailable(f"nobody answers at {settings.url} (HEADGATE_URL); start `headgate serve` or unset it")
+        return settings.url.rstrip("/")
+    noted = noted_server(settings.home)
+    if noted is None or not Path(f"/proc/{noted[1]}").exists():
+        return None
+    return noted[0] if _answers(noted[0]) else None
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url.rstrip('/')}/healthz", timeout=3.0, trust_env=False).status_code == httpx.codes.OK
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InUse(
+            f"port {port} on {host} cannot be used: {error.strerror}; choose another with --port, or stop what uses it"
+        ) from error
+    listening.listen(2048)
+    return listening
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - only where there is one
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    app: App,
+    listening: socket.socket,
+    host: str,
+    url: str,
+    on_ready: Callable[[str], None] | None,
+    alongside: Callable[[App, str], None] | None,
+) -> None:
+    import uvicorn  # noqa: PLC0415 - commands that only look do without
+
+    from headgate.http import build  # noqa: PLC0415
+
+    asgi = build(app.gate, readiness=app.readiness, host=host, port=int(listening.getsockname()[1]))
+    config = uvicorn.Config(
+        asgi, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
+        timeout_graceful_shutdown=5, timeout_keep_alive=75, limit_concurrency=4096,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    announcing = asyncio.create_task(_announce(server, app, url, on_ready, alongside))
+    await server.serve(sockets=[listening])
+    await announcing
+
+
+async def _announce(
+    server: object,
+    app: App,
+    url: str,
+    on_ready: Callable[[str], None] | None,
+    alongside: Callable[[App, str], None] | None,
+) -> None:
+    while not getattr(server, "started", False):
+        if getattr(server, "should_exit", False):
+            return
+        await asyncio.sleep(0.005)
+    note_server(app.settings.home, url)
+    if on_ready:
+        on_ready(url)
+    if alongside:
+        threading.Thread(target=alongside, args=(app, url), name="alongside", daemon=True).start()

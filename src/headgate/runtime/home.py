@@ -1,0 +1,77 @@
+"""This file is where HEADGATE_HOME is held: one process at a time on SQLite, and a note of where the server listens."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+from headgate.errors import InUse, Unavailable
+
+LOCK = "lock"
+SERVER = "server.json"
+
+
+class HomeLock:
+    """Held until released or the process ends, however it ends.
+
+    `role`: `all`, or `doors` and `runs`, which exclude themselves and `all` but not each other.
+    """
+
+    _BYTES: ClassVar = {"all": (0, 2), "doors": (0, 1), "runs": (1, 1)}
+
+    def __init__(self, home: Path, role: str = "all") -> None:
+        """Take it. Raises InUse when another process has it, Unavailable when the folder cannot be written."""
+        start, length = self._BYTES[role]
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"{home} cannot be written: {error.strerror}; check the disk, or set HEADGATE_HOME elsewhere"
+            ) from error
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+        except OSError as error:
+            os.close(self._fd)
+            raise InUse(
+                f"{home} is in use by another Headgate process; stop that one, or reach it with HEADGATE_URL"
+            ) from error
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def note_server(home: Path, url: str) -> None:
+    """Write where this server listens, for commands."""
+    temporary = home / f"{SERVER}.{os.getpid()}"
+    temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}), "utf-8")
+    temporary.replace(home / SERVER)
+
+
+def forget_server(home: Path) -> None:
+    noted = noted_server(home)
+    if noted and noted[1] == os.getpid():
+        (home / SERVER).unlink(missing_ok=True)
+
+
+def noted_server(home: Path) -> tuple[str, int] | None:
+    """The URL and process id the last server noted; it may be dead."""
+    try:
+        noted = json.loads((home / SERVER).read_text("utf-8"))
+        return str(noted["url"]), int(noted["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def place(home: Path) -> str:
+    """Names this machine (as it was booted) and home: the processes of a run can be found again only from here."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        boot = ""
+    return "w" + hashlib.sha256(f"{socket.gethostname()}\0{boot}\0{home}".encode()).hexdigest()[:12]

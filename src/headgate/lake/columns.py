@@ -147,9 +147,10 @@ def cast(of: t.IcebergType) -> Cast:
 
 
 def _suspect_number(scale: int) -> str:
-    # a fraction longer than the scale, or an exponent that makes one (5e-7); a sign stands in front
+    # a fraction longer than the scale, or an exponent that makes one (5e-7)
+    tiny = "(contains({text}, '-') AND (contains({text}, 'e') OR contains({text}, 'E')))"
     long = f"strlen({{text}}) - strpos({{text}}, '.') > {scale} AND " if scale else ""
-    return f"({{value}} IS NULL OR ({long}contains({{text}}, '.')) OR strpos({{text}}, '-') > 1)"
+    return f"({{value}} IS NULL OR ({long}contains({{text}}, '.')) OR {tiny})"
 
 
 def _bad_number(scale: int, *, zeros: bool) -> str:

@@ -20,14 +20,21 @@ def records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """
     offset = 0
     for line in file:
-        record = line
-        while record.count(b'"') % 2 and len(record) < LONGEST:
-            more = file.readline()
-            if not more:
-                break
-            record += more
+        record = line if line.count(b'"') % 2 == 0 else line + _rest(file)
         yield offset, record
         offset += len(record)
+
+
+def _rest(file: BinaryIO) -> bytes:
+    """The lines up to the one that closes the quote."""
+    lines: list[bytes] = []
+    size = 0
+    while size < LONGEST and (line := file.readline()):
+        lines.append(line)
+        size += len(line)
+        if line.count(b'"') % 2:
+            break
+    return b"".join(lines)
 
 
 def open_text(path: Path, *, packed: bool) -> BinaryIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -143,8 +144,19 @@ def _one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def _named(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
     """The lake's names that a query uses, as namespace.table. Names without a namespace are not the lake's."""
-    names = [one.replace('"', "") for one in connection.get_table_names(sql, qualified=True)]
-    return sorted(name for name in names if name.count(".") == 1)
+    parsed = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0][0]
+    found: set[str] = set()
+    nodes: list[object] = [json.loads(parsed)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes += as_type(list[object], node)
+        elif isinstance(node, dict):
+            fields = as_type(dict[str, object], node)
+            if fields.get("type") == "BASE_TABLE" and fields.get("schema_name"):
+                found.add(f"{fields['schema_name']}.{fields['table_name']}")
+            nodes += fields.values()
+    return sorted(found)
 
 
 def _dialect(view: views.View) -> str:

@@ -1,0 +1,307 @@
+"""This file is where our records become the JSON people and programs see: REST and `--output json` share it.
+
+Times are RFC 3339 in UTC with microseconds and `Z`, durations are seconds, sizes are bytes. What is not known is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from headgate.errors import Invalid
+from headgate.flow.cron import EPOCH, parse
+from headgate.flow.resolve import Explanation, Rule
+from headgate.ledger.accepting import Receipt
+from headgate.ledger.catalogs import Change
+from headgate.ledger.reading import AuditEntry, DatedDecision, DecidedEvent
+from headgate.model import (
+    Attempt,
+    Cause,
+    Decision,
+    Event,
+    Job,
+    Json,
+    ObjectFilter,
+    Predicate,
+    Run,
+    StoredObject,
+    Trigger,
+    TriggerType,
+)
+
+Shape = dict[str, Json]
+
+
+def time_json(at: datetime | None) -> str | None:
+    """2026-01-31T12:00:00.000000Z; always the same length, so that text order is time order."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def seconds_json(at: float | None) -> str | None:
+    """`time_json` of seconds since the epoch."""
+    return None if at is None else time_json(datetime.fromtimestamp(at, UTC))
+
+
+def cause_json(cause: Cause) -> Shape:
+    return {"event": cause.event, "trigger": cause.trigger, "actor": cause.actor, "reason": cause.reason}
+
+
+def run_json(run: Run) -> Shape:
+    return {
+        "id": run.id,
+        "job": run.job,
+        "engine": run.engine,
+        "state": run.state.value,
+        "detail": run.detail,
+        "attempt": run.attempt,
+        "cause": cause_json(run.cause),
+        "arguments": dict(run.arguments),
+        "external_id": run.external_id,
+        "created_at": time_json(run.created_at),
+        "started_at": time_json(run.started_at),
+        "ended_at": time_json(run.ended_at),
+        "error": run.error,
+        "result": dict(run.result),
+        "predecessors": [{"job": one.job, "run": one.run} for one in run.predecessors],
+        "objects": run.objects,
+        "progress": dict(run.progress),
+        "not_before": time_json(run.not_before),
+        "timeout": run.timeout,
+        "max_retries": run.max_retries,
+    }
+
+
+def attempt_json(attempt: Attempt) -> Shape:
+    return {
+        "id": attempt.id,
+        "run": attempt.run,
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "external_id": attempt.external_id,
+        "started_at": time_json(attempt.started_at),
+        "ended_at": time_json(attempt.ended_at),
+        "error": attempt.error,
+    }
+
+
+def decision_json(decision: Decision) -> Shape:
+    return {
+        "event": decision.event,
+        "trigger": decision.trigger,
+        "outcome": decision.outcome.value,
+        "reason": decision.reason,
+        "run": decision.run,
+        "job": decision.job,
+    }
+
+
+def dated_decision_json(decided: DatedDecision) -> Shape:
+    """A decision of a list: `id` is what `/decisions/{id}` takes."""
+    return {"id": decided.seq, **decision_json(decided.decision), "seq": decided.seq, "at": time_json(decided.at)}
+
+
+def receipt_json(receipt: Receipt) -> Shape:
+    """What the events door answers for one event."""
+    return {
+        "id": receipt.event,
+        "duplicate": receipt.duplicate,
+        "decisions": [decision_json(one) for one in receipt.decisions],
+    }
+
+
+def object_json(one: StoredObject) -> Shape:
+    return {
+        "uri": f"s3://{one.bucket}/{one.key}",
+        "bucket": one.bucket,
+        "key": one.key,
+        "size": one.size,
+        "etag": one.etag,
+        "version": one.version,
+        "sequencer": one.sequencer,
+        "path": one.path,
+        "source_id": one.source_id,
+    }
+
+
+def plain_event_json(event: Event) -> Shape:
+    """An event without what the ledger knows of it."""
+    return {
+        "id": event.id,
+        "door": event.door,
+        "kind": event.kind,
+        "at": time_json(event.at),
+        "object": object_json(event.object) if event.object else None,
+        "payload": dict(event.payload),
+        "downstream": event.downstream,
+    }
+
+
+def event_json(decided: DecidedEvent) -> Shape:
+    return {
+        **plain_event_json(decided.event),
+        "seq": decided.seq,
+        "received_at": time_json(decided.received_at),
+        "decisions": [decision_json(one) for one in decided.decisions],
+    }
+
+
+def replayed_json(event: Event, receipt: Receipt | None) -> Shape:
+    """One line of a replay: the earlier event, and what the new one led to (null in a dry run)."""
+    return {
+        "replay_of": event.payload.get("replay_of"),
+        "kind": event.kind,
+        "at": time_json(event.at),
+        "object": object_json(event.object) if event.object else None,
+        "receipt": receipt_json(receipt) if receipt else None,
+    }
+
+
+def job_json(job: Job, *, last: Run | None = None, counts: Mapping[str, int] | None = None) -> Shape:
+    """A job with its policy; `last_run` is its newest run, `runs` counts those under way by state."""
+    return {
+        "name": job.name,
+        "engine": job.engine,
+        "target": dict(job.target),
+        "arguments": dict(job.arguments),
+        "max_concurrent_runs": job.max_concurrent_runs,
+        "queue": job.queue,
+        "max_retries": job.max_retries,
+        "backoff": {"base": job.backoff.base, "factor": job.backoff.factor, "cap": job.backoff.cap},
+        "timeout": job.timeout,
+        "notify": [dict(one) for one in job.notify],
+        "description": job.description,
+        "origin": job.origin.value,
+        "runs": dict(counts or {}),
+        "last_run": run_json(last) if last else None,
+    }
+
+
+def trigger_state(trigger: Trigger) -> str:
+    """Glue's word for it: ON_DEMAND triggers are CREATED whatever happens, others ACTIVATED or DEACTIVATED."""
+    if trigger.type is TriggerType.ON_DEMAND:
+        return "CREATED"
+    return "ACTIVATED" if trigger.enabled else "DEACTIVATED"
+
+
+def trigger_json(trigger: Trigger, *, last_tick: datetime | None = None, next_tick: datetime | None = None) -> Shape:
+    """A trigger; the ticks are of SCHEDULED ones only (see `next_tick`)."""
+    return {
+        "name": trigger.name,
+        "type": trigger.type.value,
+        "state": trigger_state(trigger),
+        "enabled": trigger.enabled,
+        "description": trigger.description,
+        "actions": [
+            {"job": one.job, "arguments": dict(one.arguments), "timeout": one.timeout} for one in trigger.actions
+        ],
+        "predicate": _predicate(trigger.predicate),
+        "fires_for": trigger.fires_for.value if trigger.fires_for else None,
+        "schedule": trigger.schedule,
+        "timezone": trigger.timezone,
+        "missed": trigger.missed.value,
+        "objects": _filter(trigger.objects),
+        "settle": trigger.settle,
+        "max_objects": trigger.max_objects,
+        "origin": trigger.origin.value,
+        "last_tick": time_json(last_tick),
+        "next_tick": time_json(next_tick),
+    }
+
+
+def next_tick(trigger: Trigger, now: datetime, *, anchor: datetime = EPOCH) -> datetime | None:
+    """When an enabled SCHEDULED trigger fires next. None for any other, and for one whose schedule cannot be read."""
+    if trigger.type is not TriggerType.SCHEDULED or not trigger.enabled:
+        return None
+    try:
+        return parse(trigger.schedule or "").next_after(now, ZoneInfo(trigger.timezone), anchor=anchor)
+    except (Invalid, ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def change_json(change: Change) -> Shape:
+    """One line of `plan` and `apply`. `drift`: only `apply` mends it."""
+    return {
+        "kind": change.kind,
+        "name": change.name,
+        "does": change.does.value,
+        "drift": change.drift,
+        "before": dict(change.before) if change.before is not None else None,
+        "after": dict(change.after) if change.after is not None else None,
+    }
+
+
+def rule_json(rule: Rule) -> Shape:
+    return {
+        "kind": rule.kind.value,
+        "value": rule.value,
+        "job": rule.job,
+        "lambda": rule.function,
+        "state_machine_arn": rule.state_machine_arn,
+        "place": rule.place,
+    }
+
+
+def explanation_json(explanation: Explanation) -> Shape:
+    return {
+        "job": explanation.winner.job if explanation.winner else None,
+        "rule": rule_json(explanation.winner) if explanation.winner else None,
+        "losers": [{**rule_json(rule), "reason": reason} for rule, reason in explanation.losers],
+        "message": explanation.message,
+    }
+
+
+def audit_json(entry: AuditEntry) -> Shape:
+    return {
+        "at": time_json(entry.at),
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "reason": entry.reason,
+        "detail": dict(entry.detail),
+    }
+
+
+def worker_json(worker: Mapping[str, Any], now: datetime) -> Shape:
+    """A replica. `alive`: its lease has not run out at `now`."""
+    return {
+        "id": worker["id"],
+        "host": worker["host"],
+        "pid": worker["pid"],
+        "alive": worker["until"] > now.timestamp(),
+        "lease_until": seconds_json(worker["until"]),
+        "started_at": seconds_json(worker["started_at"]),
+    }
+
+
+def outbox_json(state: tuple[int, float | None, str | None]) -> Shape:
+    count, oldest, error = state
+    return {"waiting": count, "oldest_at": seconds_json(oldest), "last_error": error}
+
+
+def page_json(items: Sequence[Shape], following: str | None) -> Shape:
+    """A list as every listing has it; `next` is what `?before=` takes for the following page, null on the last."""
+    return {"items": list(items), "next": following}
+
+
+def _predicate(predicate: Predicate | None) -> Shape | None:
+    if predicate is None:
+        return None
+    return {
+        "logical": predicate.logical.value,
+        "conditions": [{"job": one.job, "state": one.state.value} for one in predicate.conditions],
+    }
+
+
+def _filter(objects: ObjectFilter | None) -> Shape | None:
+    if objects is None:
+        return None
+    return {
+        "bucket": objects.bucket,
+        "prefix": objects.prefix,
+        "suffix": list(objects.suffix),
+        "events": list(objects.events),
+    }

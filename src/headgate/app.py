@@ -190,7 +190,7 @@ def serve(
     url = f"http://{'localhost' if host in ('127.0.0.1', 'localhost', '::1') else host}:{listening.getsockname()[1]}"
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(app, listening, host, url, on_ready, alongside))
+            runner.run(_serve(app, listening, host=host, url=url, on_ready=on_ready, alongside=alongside))
     finally:
         forget_server(settings.home)
         app.close()
@@ -204,7 +204,7 @@ def work(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -
     over = threading.Event()
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: over.set())
+            signal.signal(number, lambda _number, _frame: over.set())
         if on_ready:
             on_ready(app.ledger.id)
         while not over.wait(3600):
@@ -257,7 +257,7 @@ def running_server(settings: Settings) -> str | None:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url.rstrip('/')}/healthz", timeout=3.0, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(f"{url.rstrip('/')}/healthz", timeout=3.0, trust_env=False).is_success
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
 
@@ -288,6 +288,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(
     app: App,
     listening: socket.socket,
+    *,
     host: str,
     url: str,
     on_ready: Callable[[str], None] | None,

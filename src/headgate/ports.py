@@ -50,7 +50,7 @@ class Engine(Protocol):
 
     We may crash between starting a run and noting its handle, so `start` may come twice for one attempt: it must find
     the first start and return its handle. An attempt's end is told to the watcher exactly once per start or adopt in
-    this process, and only when nothing of the attempt runs any more.
+    this process, and only when nothing of the attempt runs any more; it may be told before `start` returns.
     """
 
     name: str
@@ -90,7 +90,8 @@ class Engine(Protocol):
 class Reporter(Protocol):
     """Someone who is told. What it raises is logged and retried from the outbox; it can hurt nobody."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def report(self, kind: str, payload: Mapping[str, Json]) -> None: ...
 

@@ -46,7 +46,7 @@ _STARTED = (
         schema.run.c.id == bindparam("b_id"),
         schema.run.c.owner == bindparam("b_owner"),
         schema.run.c.attempt == bindparam("b_attempt"),
-        schema.run.c.state.in_([RunState.STARTING.value, RunState.RUNNING.value, RunState.STOPPING.value]),
+        schema.IS_OCCUPYING,
     )
     .values(
         # a stop that was asked for while it started stays asked for
@@ -177,7 +177,16 @@ def _abandoned(connection: sa.Connection) -> sa.Select[*tuple[object, ...]]:
     return _ABANDONED.with_for_update(of=schema.run, skip_locked=True)
 
 
-def note_started(batch: Batch, those: Sequence[Started], me: str) -> list[None]:
+def note_started(batch: Batch, those: Sequence[Started]) -> list[None]:
+    """Kept until the end of the batch: a run that ended in the same batch is written once, ended."""
+    batch.started.update({(one.run, one.attempt): one for one in those})
+    return [None] * len(those)
+
+
+def write_started(batch: Batch, me: str) -> None:
+    """Write the starts that no end of this batch took along."""
+    if not batch.started:
+        return
     batch.connection.execute(
         _STARTED,
         [
@@ -189,10 +198,10 @@ def note_started(batch: Batch, those: Sequence[Started], me: str) -> list[None]:
                 "b_started_at": one.at.timestamp(),
                 "b_deadline": one.deadline,
             }
-            for one in those
+            for one in batch.started.values()
         ],
     )
-    return [None] * len(those)
+    batch.started.clear()
 
 
 def note_progress(batch: Batch, those: Sequence[Progress], me: str) -> list[None]:

@@ -111,6 +111,10 @@ class Endings:
         return answers
 
     def _end(self, row: dict[str, Any], ending: Ending) -> RunState:
+        started = self.batch.started.pop((row["id"], row["attempt"]), None)
+        if started is not None:
+            row["external_id"] = started.external_id
+            row["started_at"] = row["started_at"] or started.at.timestamp()
         run = rows.to_run([row[name] for name in rows.RUN_COLUMNS])
         job = self.catalog.jobs.get(run.job)
         timed_out = row["stop_reason"] == TIMED_OUT

@@ -93,7 +93,7 @@ class Ledger:
             "accept", lambda batch, those: accepting.accept_events(batch, self._current(batch), those), 0
         )
         self._ask = Group("ask", lambda batch, those: accepting.ask_for_runs(batch, self._current(batch), those), 1)
-        self._started = Group("started", lambda batch, those: claiming.note_started(batch, those, self.id), 2)
+        self._started = Group("started", lambda batch, those: claiming.note_started(batch, those), 2)
         self._progress = Group("progress", lambda batch, those: claiming.note_progress(batch, those, self.id), 3)
         self._postponed = Group("postponed", lambda batch, those: claiming.note_postponed(batch, those, self.id), 4)
         self._ended = Group("ended", self._end, 5)
@@ -139,6 +139,11 @@ class Ledger:
     def written(self) -> tuple[int, int]:
         """Batches and operations so far."""
         return self._writer.batches, self._writer.operations
+
+    @property
+    def replays(self) -> int:
+        """Batches that had to be done one by one, because an operation in them failed."""
+        return self._writer.replays
 
     # -- what happens
 
@@ -363,6 +368,7 @@ class Ledger:
         return self._catalog
 
     def _before_commit(self, batch: Batch) -> None:
+        claiming.write_started(batch, self.id)
         if "due" in batch.to_wake:
             batch.after(self.on_due)
         if not self.claims or not batch.to_claim:

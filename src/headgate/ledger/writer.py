@@ -15,13 +15,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from headgate.errors import HeadgateError, LedgerUnavailable
 from headgate.ledger import dialects
+from headgate.ports import Started
 
 T = TypeVar("T")
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 MOST = 512  #: operations in one batch
 TRIES = 6  #: times a batch is tried when the database says "not now"
@@ -36,6 +39,7 @@ class Batch:
     now: float
     to_claim: set[str] = field(default_factory=set[str])  #: jobs whose queue is to be looked at before the commit
     to_wake: set[str] = field(default_factory=set[str])  #: what other replicas should know, see dialects.notify
+    started: dict[tuple[str, int], Started] = field(default_factory=dict[tuple[str, int], Started])
     actions: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     def after(self, action: Callable[[], None]) -> None:
@@ -74,6 +78,7 @@ class Writer:
         self._closed = False
         self._connection: Connection | None = None
         self.batches = 0
+        self.replays = 0  #: batches that had to be done one by one: an operation failed, or something is wrong
         self.operations = 0
 
     def start(self) -> None:
@@ -129,6 +134,7 @@ class Writer:
                     self._fail(ordered, error)
                     return
                 one_by_one = True
+                self.replays += 1
             except DBAPIError as error:
                 one_by_one = one_by_one or not isinstance(error, OperationalError)
                 last = attempt == TRIES - 1 or time.monotonic() > until or not _may_pass(error)
@@ -140,7 +146,9 @@ class Writer:
                 if one_by_one:
                     self._fail(ordered, error)
                     return
+                _log.exception("a batch failed; its operations are tried one by one", operations=len(ordered))
                 one_by_one = True
+                self.replays += 1
             else:
                 return
         self._fail(ordered, LedgerUnavailable("the ledger could not commit; see the log"))

@@ -1,0 +1,79 @@
+"""This file is where what a command may ask is listed, whoever answers: a running server, or the ledger itself.
+
+Answers are the JSON objects of the REST API, so that a command is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+Doc = Mapping[str, Any]  #: one JSON object, with the keys that headgate.shapes gives it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsWanted:
+    job: str | None = None
+    state: str | None = None
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsWanted:
+    """`prefix` is `bucket/key…`, `s3://bucket/key…` or a key's beginning; times are by arrival here."""
+
+    prefix: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    failed: bool = False
+    door: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a log from the asked byte on, where to go on, and whether that was all there will be."""
+
+    text: str
+    next: int
+    complete: bool
+
+
+class Client(Protocol):
+    """Lists are newest first and fetched as they are used. Every call raises the errors of headgate.errors."""
+
+    where: str  #: who answers, for a person
+    remote: bool  #: a server, which goes on without us
+
+    def jobs(self) -> list[Doc]: ...
+    def triggers(self) -> list[Doc]: ...
+    def runs(self, wanted: RunsWanted) -> Iterator[Doc]: ...
+    def run(self, name: str) -> Doc: ...
+    def attempts(self, run: str) -> list[Doc]: ...
+    def objects(self, run: str) -> list[Doc]: ...
+    def decisions(self, run: str) -> Sequence[Doc]:
+        """The decisions that led to the run, oldest first."""
+        ...
+
+    def log(self, run: str, *, offset: int, attempt: int | None) -> Piece: ...
+    def start(self, job: str, arguments: Mapping[str, str], reason: str | None) -> Doc: ...
+    def stop(self, run: str, reason: str | None) -> Doc: ...
+    def retry(self, run: str, reason: str | None) -> Doc: ...
+    def switch(self, trigger: str, *, enabled: bool, reason: str | None) -> Doc: ...
+    def events(self, wanted: EventsWanted) -> Iterator[Doc]: ...
+    def replay(
+        self,
+        wanted: EventsWanted,
+        *,
+        events: Sequence[str],
+        downstream: bool,
+        dry_run: bool,
+        reason: str | None,
+    ) -> list[Doc]:
+        """One object an event: `replay_of`, `object`, and the `receipt` of the new one, null in a dry run."""
+        ...
+
+    def plan(self) -> list[Doc]: ...
+    def apply(self) -> list[Doc]: ...
+    def explain(self, urn: str) -> Doc: ...

@@ -1,0 +1,134 @@
+"""This file is where commands are answered by the ledger itself, in this process, when no server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from headgate import shapes
+from headgate.cli.client import Doc, EventsWanted, Piece, RunsWanted
+from headgate.cli.session import ACTOR
+from headgate.errors import Invalid
+from headgate.flow.cron import EPOCH
+from headgate.gate import Gate
+from headgate.ledger.reading import EventFilter, Page
+from headgate.model import RunState, TriggerType
+
+T = TypeVar("T")
+_PAGE = 200
+
+
+class Local:
+    """A `Client` on a gate of this process."""
+
+    remote = False
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._ledger = gate.ledger
+        self.where = f"the ledger in {gate.settings.home}"
+
+    def jobs(self) -> list[Doc]:
+        catalog = self._ledger.refresh()
+        last, counts = self._ledger.last_runs(list(catalog.jobs)), self._ledger.counts()
+        return [
+            shapes.job_json(job, last=last.get(name), counts=counts.get(name))
+            for name, job in sorted(catalog.jobs.items())
+        ]
+
+    def triggers(self) -> list[Doc]:
+        catalog, ticks = self._ledger.refresh(), self._ledger.last_ticks()
+        created = self._ledger.created()
+        return [
+            shapes.trigger_json(
+                one,
+                last_tick=ticks.get(name) if one.type is TriggerType.SCHEDULED else None,
+                next_tick=shapes.next_tick(one, datetime.now(UTC), anchor=created.get(name, EPOCH)),
+            )
+            for name, one in sorted(catalog.triggers.items())
+        ]
+
+    def runs(self, wanted: RunsWanted) -> Iterator[Doc]:
+        state = _state(wanted.state)
+        found = _pages(
+            lambda before: self._ledger.runs(
+                job=wanted.job, state=state, trigger=wanted.trigger, before=before, limit=_PAGE
+            )
+        )
+        return map(shapes.run_json, found)
+
+    def run(self, name: str) -> Doc:
+        return shapes.run_json(self._ledger.run(name))
+
+    def attempts(self, run: str) -> list[Doc]:
+        return [shapes.attempt_json(one) for one in self._ledger.attempts(self._ledger.run(run))]
+
+    def objects(self, run: str) -> list[Doc]:
+        return [shapes.object_json(one) for one in self._gate.objects(run)]
+
+    def decisions(self, run: str) -> Sequence[Doc]:
+        found = _pages(lambda before: self._ledger.decisions(run=run, before=before, limit=_PAGE))
+        return [shapes.dated_decision_json(one) for one in found][::-1]
+
+    def log(self, run: str, *, offset: int, attempt: int | None) -> Piece:
+        part = self._gate.log(run, offset=offset, attempt=attempt)
+        return Piece(part.text, part.next, part.complete)
+
+    def start(self, job: str, arguments: Mapping[str, str], reason: str | None) -> Doc:
+        return shapes.run_json(self._gate.start(job, arguments=arguments, actor=ACTOR, reason=reason))
+
+    def stop(self, run: str, reason: str | None) -> Doc:
+        return shapes.run_json(self._gate.stop(run, actor=ACTOR, reason=reason))
+
+    def retry(self, run: str, reason: str | None) -> Doc:
+        return shapes.run_json(self._gate.retry(run, actor=ACTOR, reason=reason))
+
+    def switch(self, trigger: str, *, enabled: bool, reason: str | None) -> Doc:
+        return shapes.trigger_json(self._gate.switch(trigger, enabled=enabled, actor=ACTOR, reason=reason))
+
+    def events(self, wanted: EventsWanted) -> Iterator[Doc]:
+        found = _pages(lambda before: self._ledger.events(_filter(wanted), before=before, limit=_PAGE))
+        return map(shapes.event_json, found)
+
+    def replay(
+        self, wanted: EventsWanted, *, events: Sequence[str], downstream: bool, dry_run: bool, reason: str | None
+    ) -> list[Doc]:
+        done = self._gate.replay(
+            _filter(wanted), events=events, downstream=downstream, actor=ACTOR, reason=reason, dry_run=dry_run
+        )
+        return [shapes.replayed_json(event, receipt) for event, receipt in done]
+
+    def plan(self) -> list[Doc]:
+        return [shapes.change_json(one) for one in self._gate.plan()]
+
+    def apply(self) -> list[Doc]:
+        return [shapes.change_json(one) for one in self._gate.apply(everything=True, actor=ACTOR)]
+
+    def explain(self, urn: str) -> Doc:
+        return shapes.explanation_json(self._gate.explain(urn))
+
+
+def _filter(wanted: EventsWanted) -> EventFilter:
+    return EventFilter(
+        prefix=wanted.prefix, since=wanted.since, until=wanted.until, only_failed=wanted.failed, door=wanted.door
+    )
+
+
+def _state(name: str | None) -> RunState | None:
+    if name is None:
+        return None
+    try:
+        return RunState(name.upper())
+    except ValueError as error:
+        raise Invalid(f"{name!r} is no state of a run; expected one of {', '.join(RunState)}") from error
+
+
+def _pages(page: Callable[[int | None], Page[T]]) -> Iterator[T]:
+    before: int | None = None
+    while True:
+        found = page(before)
+        yield from found.items
+        if found.next is None:
+            return
+        before = found.next

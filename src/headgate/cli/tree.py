@@ -1,0 +1,85 @@
+"""This file is where every command has its name and its place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from headgate import __version__
+from headgate.cli.commands import configuring, definitions, events, lake, runs, serving, starting
+from headgate.cli.options import Config
+from headgate.cli.printing import say
+
+
+def command() -> Any:
+    """The whole tree as a command that can be called or looked at (Typer gives its types no public name)."""
+    return get_command(_tree())
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"headgate {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    config: Config = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The control plane for data ingestion around DataHub and an AWS lakehouse.
+
+    Start with `headgate demo`, or with `headgate init DIR` for a project of your own.
+    """
+
+
+def _group(help_text: str) -> typer.Typer:
+    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _tree() -> typer.Typer:
+    tree = typer.Typer(
+        name="headgate", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
+    tree.callback()(_root)
+    tree.command("init")(configuring.init)
+    tree.command("serve")(serving.serve)
+    tree.command("worker")(serving.worker)
+    tree.command("validate")(configuring.validate)
+    tree.command("plan")(configuring.plan)
+    tree.command("apply")(configuring.apply)
+    tree.command("explain")(configuring.explain)
+    tree.command("run")(starting.run)
+    for name, group in _groups().items():
+        tree.add_typer(group, name=name)
+    return tree
+
+
+def _groups() -> dict[str, typer.Typer]:
+    groups = {
+        "runs": _group("What runs and ran."),
+        "jobs": _group("The named pieces of work."),
+        "triggers": _group("What must happen for jobs to start."),
+        "events": _group("What happened outside, and what it led to."),
+        "lake": _group("What was ingested."),
+        "config": _group("The settings."),
+    }
+    groups["runs"].command("list")(runs.show_list)
+    groups["runs"].command("show")(runs.show)
+    groups["runs"].command("logs")(runs.show_log)
+    groups["runs"].command("stop")(runs.stop)
+    groups["runs"].command("retry")(starting.retry)
+    groups["jobs"].command("list")(definitions.list_jobs)
+    groups["triggers"].command("list")(definitions.list_triggers)
+    groups["triggers"].command("enable")(definitions.enable)
+    groups["triggers"].command("disable")(definitions.disable)
+    groups["events"].command("list")(events.show_list)
+    groups["events"].command("replay")(events.replay)
+    groups["lake"].command("query")(lake.query)
+    groups["lake"].command("tables")(lake.tables)
+    groups["config"].command("show")(configuring.show_config)
+    return groups

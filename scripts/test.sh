@@ -1,0 +1,14 @@
+#!/bin/sh
+# Run the tests: test.sh [PATH...]. Those that kill processes come last and alone, so that they disturb no other.
+set -u
+cd "$(dirname "$0")/.."
+
+.venv/bin/pytest -n 2 --dist loadscope -m "not chaos" "$@"
+quiet=$?
+.venv/bin/pytest -m chaos "$@"
+chaos=$?
+
+# 5 is pytest's word for: none of these were asked for
+[ "$quiet" -eq 5 ] && [ "$chaos" -eq 5 ] && exit 5
+[ "$quiet" -eq 0 ] || [ "$quiet" -eq 5 ] || exit "$quiet"
+[ "$chaos" -eq 0 ] || [ "$chaos" -eq 5 ] || exit "$chaos"

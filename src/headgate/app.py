@@ -84,6 +84,7 @@ class App:
         """
         if self.ledger.on_sqlite:
             self._lock = HomeLock(self.settings.home, role)
+            self.ledger.alone = role == "all"
         else:
             self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:

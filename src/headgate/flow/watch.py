@@ -46,4 +46,5 @@ def _say(attempt_id: str, ending: Ending, future: Future[RunState | None]) -> No
         # the end is kept where the engine keeps it: the next start of the server takes the run over and reads it
         _log.error("an end could not be written", attempt=attempt_id, state=ending.state, error=str(error))
     else:
-        _log.info("attempt ended", attempt=attempt_id, state=ending.state, run_state=future.result(), why=ending.error)
+        say = _log.debug if ending.state is RunState.SUCCEEDED else _log.info
+        say("attempt ended", attempt=attempt_id, state=ending.state, run_state=future.result(), why=ending.error)

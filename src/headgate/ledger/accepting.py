@@ -194,6 +194,8 @@ class _Accepting:
 
     def _join(self, event: Event, trigger: Trigger, action: Action) -> Made | None:
         key = (trigger.name, action.job, event.downstream)
+        if trigger.max_objects <= 1:
+            return None
         if key not in self.open:
             self.open[key] = self._joinable(*key)
         made = self.open[key]

@@ -206,6 +206,7 @@ def changed(batch: Batch) -> None:
     table = schema.meta
     batch.connection.execute(table.update().where(table.c.name == VERSION).values(value=table.c.value + 1))
     batch.to_wake.add("catalog")
+    batch.catalog = None
 
 
 def note(

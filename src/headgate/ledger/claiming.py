@@ -110,17 +110,20 @@ _STOPPING = sa.select(schema.run).where(
 )
 
 
-def claim(batch: Batch, job: str, me: str, hand_over: Callable[[Run], None], *, lock: bool = True) -> Claim:
-    """Take as many due runs of the job, oldest first, as its limit has places for; hand each over once durable."""
+def claim(batch: Batch, job: str, me: str, hand_over: Callable[[Run], None], *, limit: int | None = None) -> Claim:
+    """Take as many due runs of the job, oldest first, as its limit has places for; hand each over once durable.
+
+    `limit`: the job's, where the caller is sure of it (nobody else writes); otherwise it is read, and the job locked.
+    """
     connection = batch.connection
-    limit = connection.execute(
-        dialects.for_update(_LIMIT, connection, skip_locked=True) if lock else _LIMIT, {"job": job}
-    ).first()
     if limit is None:
-        return Claim.LOCKED
-    if limit.deleted:
-        return Claim.DONE
-    places = int(limit.max_concurrent_runs) - int(connection.execute(_OCCUPIED, {"job": job}).scalar_one())
+        row = connection.execute(dialects.for_update(_LIMIT, connection, skip_locked=True), {"job": job}).first()
+        if row is None:
+            return Claim.LOCKED
+        if row.deleted:
+            return Claim.DONE
+        limit = int(row.max_concurrent_runs)
+    places = limit - int(connection.execute(_OCCUPIED, {"job": job}).scalar_one())
     if places <= 0:
         return Claim.DONE
     most = min(places, MOST)

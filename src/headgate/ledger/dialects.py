@@ -16,7 +16,8 @@ from headgate.errors import Invalid, LedgerUnavailable, MissingExtra
 
 CHANNEL = "headgate"
 MIGRATION_LOCK = 7_405_116
-SEQUENCES = ("event", "run")
+_TAKE_SQLITE = text("update meta set value = value + :n where name = 'numbers' returning value")
+_TAKE_POSTGRES = text("select nextval('numbers') from generate_series(1, :n)")
 
 
 def is_sqlite(engine_or_connection: Engine | Connection) -> bool:
@@ -84,24 +85,20 @@ def finish_writing(connection: Connection, *, keep: bool) -> None:
         connection.rollback()
 
 
-def take_numbers(connection: Connection, sequence: str, count: int) -> Sequence[int]:
+def take_numbers(connection: Connection, count: int) -> Sequence[int]:
     """`count` numbers greater than any given out before (on PostgreSQL: by this session), in order."""
     if is_sqlite(connection):
-        statement = text("update meta set value = value + :n where name = :name returning value")
-        last = int(connection.execute(statement, {"n": count, "name": f"{sequence}_seq"}).scalar_one())
+        last = int(connection.execute(_TAKE_SQLITE, {"n": count}).scalar_one())
         return range(last - count + 1, last + 1)
-    statement = text("select nextval(cast(:name as regclass)) from generate_series(1, :n)")
-    rows = connection.execute(statement, {"n": count, "name": f"{sequence}_numbers"})
-    return [int(row[0]) for row in rows]
+    return [int(row[0]) for row in connection.execute(_TAKE_POSTGRES, {"n": count})]
 
 
-def create_sequences(connection: Connection) -> None:
-    """Called by the first migration: counters on SQLite (rows of `meta`), sequences on PostgreSQL."""
-    for sequence in SEQUENCES:
-        if is_sqlite(connection):
-            connection.execute(text("insert into meta(name, value) values (:n, 0)"), {"n": f"{sequence}_seq"})
-        else:
-            connection.execute(sa.schema.CreateSequence(sa.Sequence(f"{sequence}_numbers")))
+def create_numbers(connection: Connection) -> None:
+    """Called by the first migration: a row of `meta` on SQLite, a sequence on PostgreSQL."""
+    if is_sqlite(connection):
+        connection.execute(text("insert into meta(name, value) values ('numbers', 0)"))
+    else:
+        connection.execute(sa.schema.CreateSequence(sa.Sequence("numbers")))
 
 
 def for_update(select: Any, connection: Connection, *, skip_locked: bool = False) -> Any:

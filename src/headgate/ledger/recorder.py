@@ -99,15 +99,14 @@ class Recorder:
     def flush(self) -> None:
         """Number and write it all: four statements at most, whatever the batch holds."""
         connection = self.batch.connection
-        if self.events:
-            for row, seq in zip(self.events, dialects.take_numbers(connection, "event", len(self.events)), strict=True):
+        to_number = [*self.events, *(made.row for made in self.made)]
+        if to_number:
+            for row, seq in zip(to_number, dialects.take_numbers(connection, len(to_number)), strict=True):
                 row["seq"] = seq
+        if self.events:
             # in the order of ids, so that two replicas given the same events wait for each other and not in a circle
             connection.execute(_INSERT_EVENT, sorted(self.events, key=_by_id))
         if self.made:
-            numbers = dialects.take_numbers(connection, "run", len(self.made))
-            for made, seq in zip(self.made, numbers, strict=True):
-                made.row["seq"] = seq
             _insert(connection, _INSERT_RUN, [made.row for made in self.made if not made.over])
             _insert(connection, _INSERT_HISTORY, [made.row for made in self.made if made.over])
         if self.decisions:

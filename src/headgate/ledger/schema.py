@@ -1,6 +1,6 @@
 """This file is where the tables are. Alembic's migrations make them; a test holds the two against each other.
 
-Times are seconds since the epoch (double precision), JSON is text. Sequence numbers of `event` and `run` are given out
+Times are seconds since the epoch (double precision), JSON is text. Numbers of `event` and `run` are given out
 by us (see dialects.take_numbers), so that rows of one batch can refer to each other before they are written.
 """
 

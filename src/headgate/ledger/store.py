@@ -84,6 +84,7 @@ class Ledger:
         self.on_due: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
         self.fires_for = fires_for
+        self.alone = False  #: no other process writes: SQLite, and the whole home is ours
         self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
         self._again_lock = threading.Lock()
         self._engine = dialects.open_engine(url)
@@ -363,23 +364,38 @@ class Ledger:
 
     def _current(self, batch: Batch) -> Catalog:
         """The catalog as of this transaction, whatever replica changed it last."""
-        if catalogs.version(batch.connection) != self._catalog.version:
-            self._catalog = catalogs.read(batch.connection)
-        return self._catalog
+        if batch.catalog is None:
+            known = self._catalog
+            # alone on the file, only our own writer changes it, and says so in `to_wake`
+            certain = self.alone and known.version and "catalog" not in batch.to_wake
+            if not certain and catalogs.version(batch.connection) != known.version:
+                known = catalogs.read(batch.connection)
+            batch.catalog = known
+        return batch.catalog
 
     def _before_commit(self, batch: Batch) -> None:
         claiming.write_started(batch, self.id)
         if "due" in batch.to_wake:
             batch.after(self.on_due)
+        if "catalog" in batch.to_wake:
+            catalog = self._current(batch)
+            batch.after(lambda: self._learn(catalog))
+        elif batch.catalog is not None and batch.catalog is not self._catalog:
+            self._catalog = batch.catalog
         if not self.claims or not batch.to_claim:
             return
+        limits = self._current(batch).jobs if self.alone else {}
         for job in sorted(batch.to_claim):
-            if claiming.claim(batch, job, self.id, self.on_claimed) is Claim.LOCKED:
+            limit = limits[JobName(job)].max_concurrent_runs if job in limits else None
+            if claiming.claim(batch, job, self.id, self.on_claimed, limit=limit) is Claim.LOCKED:
                 # look again soon, ourselves; telling the others made three replicas wake each other for ever
                 with self._again_lock:
                     self.again.add(job)
         batch.to_wake.difference_update({f"job {job}" for job in batch.to_claim})
         batch.after(self.on_due)
+
+    def _learn(self, catalog: Catalog) -> None:
+        self._catalog = catalog
 
     def to_look_again(self) -> set[str]:
         with self._again_lock:

@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from headgate.catalog import Catalog
 from headgate.errors import HeadgateError, LedgerUnavailable
 from headgate.ledger import dialects
 from headgate.ports import Started
@@ -40,6 +41,7 @@ class Batch:
     to_claim: set[str] = field(default_factory=set[str])  #: jobs whose queue is to be looked at before the commit
     to_wake: set[str] = field(default_factory=set[str])  #: what other replicas should know, see dialects.notify
     started: dict[tuple[str, int], Started] = field(default_factory=dict[tuple[str, int], Started])
+    catalog: Catalog | None = None  #: as of this transaction, once someone has asked
     actions: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     def after(self, action: Callable[[], None]) -> None:

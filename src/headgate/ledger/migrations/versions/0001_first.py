@@ -277,4 +277,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.execute("insert into meta(name, value) values ('catalog', 1)")
-    dialects.create_sequences(op.get_bind())
+    dialects.create_numbers(op.get_bind())

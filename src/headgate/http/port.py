@@ -1,0 +1,207 @@
+"""This file is where the one port is put together: who may enter, what is where, and how errors are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
+
+from headgate import __version__
+from headgate.errors import HeadgateError
+from headgate.gate import Gate
+from headgate.http import acting, docs, events, health, looking, pages
+from headgate.http.answers import MAX_BODY, SECURITY_HEADERS, field_problems, problem, refusal, status_of
+from headgate.http.auth import Guard, NotAuthenticated
+from headgate.http.live import Broadcaster
+from headgate.http.metrics import Metrics
+from headgate.model import Json, Run
+from headgate.ports import Message as Letter
+
+API: Final = "/headgate/api/v1"
+#: What anybody may ask under /headgate: to log in and out, and how those pages look.
+_OPEN: Final = ("/headgate/login", "/headgate/logout", "/headgate/static/")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+Readiness = Callable[[], Mapping[str, Json]]
+
+
+class Port:
+    """The ASGI application. It has no lifespan of its own; `close` ends the streams so that a server can stop."""
+
+    def __init__(self, app: FastAPI, door: events.EventsDoor, guard: Guard) -> None:
+        self.app = app
+        self._door = door
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+        elif scope["path"] == events.PATH and scope["method"] in ("POST", "HEAD"):
+            await self._door(scope, receive, send)
+        else:
+            response = self._refuse(scope)
+            await (response or self.app)(scope, _limited(scope, receive), _secured(send))
+
+    def close(self) -> None:
+        """Call before the server is told to stop. Safe from any thread."""
+        broadcaster: Broadcaster = self.app.state.broadcaster
+        broadcaster.close()
+
+    @property
+    def metrics(self) -> Metrics:
+        found: Metrics = self.app.state.metrics
+        return found
+
+    def _refuse(self, scope: Scope) -> Response | None:
+        """An answer for those who may not enter; else the scope gets its caller."""
+        path: str = scope["path"]
+        headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
+        if path == "/healthz":
+            return None
+        try:
+            if not _under(path, "/headgate") or path.startswith(_OPEN):
+                self._guard.check_place(headers)
+            else:
+                scope["headgate.caller"] = self._guard.caller(scope["method"], headers)
+        except HeadgateError as error:
+            page = scope["method"] == "GET" and pages.wants_page(path, headers)
+            if isinstance(error, NotAuthenticated) and page and self._guard.needs_login:
+                return RedirectResponse(f"/headgate/login?next={quote(path, safe='/')}", 303)
+            return refusal(error)
+        return None
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+
+def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
+    """Make the one port's application.
+
+    `readiness` answers {"ready": bool, "problems": [...], ...facts}; it may read the ledger. `host` is what the port is
+    bound to and decides whether tokens are optional. Call this after the ledger's `announce` is set: it is wrapped, to
+    count the runs that end.
+    """
+    guard, metrics = Guard(gate.settings, host), Metrics(gate)
+    app = FastAPI(
+        title="Headgate",
+        version=__version__,
+        summary="The control plane for data ingestion around DataHub and an AWS lakehouse.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{API}/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.gate = gate
+    app.state.readiness = readiness
+    app.state.guard = guard
+    app.state.metrics = metrics
+    app.state.broadcaster = Broadcaster(lambda: gate.ledger.written)
+    app.state.address = (host, port)
+    app.state.events = events.EventsDoor(gate, guard, metrics)
+    app.include_router(docs.events_router)
+    app.include_router(acting.router, prefix=API)
+    app.include_router(looking.router, prefix=API)
+    app.include_router(docs.router, prefix=API)
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    _answer_errors(app)
+    _count_ends(gate, metrics)
+    return Port(app, app.state.events, guard)
+
+
+def _count_ends(gate: Gate, metrics: Metrics) -> None:
+    announce = gate.ledger.announce
+
+    def counted(run: Run, was_failing: bool) -> Sequence[Letter]:
+        metrics.ended(run)
+        return announce(run, was_failing)
+
+    gate.ledger.announce = counted
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """No error leaves in a framework's own words."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        found = cast("HeadgateError", error)
+        if pages.wants_page(request.url.path, dict(request.scope["headers"])):
+            return pages.problem_page(status_of(found), str(found))
+        return refusal(found)
+
+    async def fields(request: Request, error: Exception) -> Response:
+        del request
+        return problem(400, field_problems(cast("RequestValidationError", error).errors()))
+
+    async def routing(request: Request, error: Exception) -> Response:
+        found = cast("HTTPException", error)
+        if found.status_code == 404 and pages.wants_page(request.url.path, dict(request.scope["headers"])):
+            return pages.problem_page(404, f"there is no page {request.url.path}")
+        if found.status_code == 405:
+            allowed = _allowed(app, request.scope)
+            message = f"{request.method} is not for {request.url.path}; it takes {' and '.join(allowed)}"
+            return problem(405, message, {"allow": ", ".join(allowed)})
+        if found.status_code == 404:
+            return problem(404, f"there is nothing at {request.url.path}")
+        return problem(found.status_code, str(found.detail))
+
+    async def bug(request: Request, error: Exception) -> Response:
+        del error  # the server's error middleware raises it again, for the log
+        return problem(500, f"{request.method} {request.url.path} failed; the server's log says why")
+
+    app.add_exception_handler(HeadgateError, ours)
+    app.add_exception_handler(RequestValidationError, fields)
+    app.add_exception_handler(HTTPException, routing)
+    app.add_exception_handler(Exception, bug)
+
+
+def _allowed(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods the path takes, of all routes together."""
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+
+
+def _under(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix + "/")
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """The body, as long as it is not too large; counted while it is read."""
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    size = MAX_BODY + 1 if len(length) > 12 or (length.isdigit() and int(length) > MAX_BODY) else 0
+
+    async def counting() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise HTTPException(413, f"body: larger than {MAX_BODY:,} bytes")
+        return message
+
+    return counting
+
+
+def _secured(send: Send) -> Send:
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return adding

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +20,6 @@ from headgate.model import (
     Cause,
     Condition,
     Event,
-    FiresFor,
     Job,
     JobName,
     Json,
@@ -196,11 +197,28 @@ class Replicas:
             one.close()
 
 
+def in_one_batch(ledger: Replica, *calls: Callable[[], Future[Any]]) -> list[Any]:
+    """Submit all while the writer is held up, so that one batch takes them together; answers their results."""
+    held, go = threading.Event(), threading.Event()
+
+    def hold(_batch: object) -> None:
+        held.set()
+        assert go.wait(DEADLINE)
+
+    first = ledger.ledger._write(hold)  # pyright: ignore[reportPrivateUsage] - nothing public holds up the writer
+    assert held.wait(DEADLINE)
+    before = ledger.ledger.written[0]
+    futures = [call() for call in calls]
+    go.set()
+    wait_for(first)
+    results = [future.exception(DEADLINE) or future.result() for future in futures]
+    wait_for(ledger.ledger.claim([]))
+    assert ledger.ledger.written[0] - before <= 3, "they were not one batch"
+    return results
+
+
 def until(condition: Callable[[], object], what: str) -> None:
     give_up = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < give_up, f"waited {DEADLINE} s for: {what}"
         time.sleep(0.005)
-
-
-TRIGGERED = FiresFor.TRIGGERED

@@ -32,14 +32,19 @@ def after(
     """Decide. Only FAILED is tried again (AWS: TIMEOUT is not), while retries are left, never once a stop is asked."""
     state = ending.state
     if timed_out and state in (RunState.STOPPED, RunState.FAILED):
-        limit = f"{run.timeout:g} s" if run.timeout else "its limit"
-        return Over(RunState.TIMEOUT, "timeout", f"timed out after {limit} and was stopped, with everything it started")
+        return Over(RunState.TIMEOUT, "timeout", _timed_out(run))
     again = state is RunState.FAILED and ending.retryable and run.attempt < run.max_retries
     if again and RunState.WAITING in NEXT[run.state]:
         return TryAgain(ending.at + timedelta(seconds=pause(backoff, run.attempt, jitter())), ending.error)
     if state not in NEXT[run.state]:
         state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FAILED
-    return Over(state, ending.detail, ending.error)
+    error = ending.error or (_timed_out(run) if state is RunState.TIMEOUT else None)
+    return Over(state, ending.detail, error)
+
+
+def _timed_out(run: Run) -> str:
+    limit = f"{run.timeout:g} s" if run.timeout else "its limit"
+    return f"timed out after {limit} and was stopped, with everything it started"
 
 
 def pause(backoff: Backoff, attempt: int, jitter: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 
 import sqlalchemy as sa
@@ -182,7 +183,11 @@ def _abandoned(connection: sa.Connection) -> sa.Select[*tuple[object, ...]]:
 
 def note_started(batch: Batch, those: Sequence[Started]) -> list[None]:
     """Kept until the end of the batch: a run that ended in the same batch is written once, ended."""
-    batch.started.update({(one.run, one.attempt): one for one in those})
+    for one in those:
+        before = batch.started.get((one.run, one.attempt))
+        # told twice, by the dispatcher (which knows the deadline) and by the engine, in either order: the first counts
+        deadline = one.deadline if before is None or before.deadline is None else before.deadline
+        batch.started[one.run, one.attempt] = replace(before or one, deadline=deadline)
     return [None] * len(those)
 
 

@@ -94,7 +94,7 @@ class Ledger:
             "accept", lambda batch, those: accepting.accept_events(batch, self._current(batch), those), 0
         )
         self._ask = Group("ask", lambda batch, those: accepting.ask_for_runs(batch, self._current(batch), those), 1)
-        self._started = Group("started", lambda batch, those: claiming.note_started(batch, those), 2)
+        self._started = Group("started", claiming.note_started, 2)
         self._progress = Group("progress", lambda batch, those: claiming.note_progress(batch, those, self.id), 3)
         self._postponed = Group("postponed", lambda batch, those: claiming.note_postponed(batch, those, self.id), 4)
         self._ended = Group("ended", self._end, 5)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,6 +100,33 @@ def create_numbers(connection: Connection) -> None:
         connection.execute(text("insert into meta(name, value) values ('numbers', 0)"))
     else:
         connection.execute(sa.schema.CreateSequence(sa.Sequence("numbers")))
+
+
+def insert_many(connection: Connection, table: sa.Table, those: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same keys, straight through the driver.
+
+    The statement is SQLAlchemy's own, compiled once for each table and set of columns; what is left out is the work it
+    does anew for every row, which was a fifth of the writer's time.
+    """
+    if not those:
+        return
+    columns = tuple(those[0])
+    statement = _compiled(connection.dialect, table, columns)
+    rows: Any = [tuple(row.values()) for row in those] if is_sqlite(connection) else list(those)
+    connection.exec_driver_sql(statement, rows)
+
+
+@lru_cache(maxsize=64)
+def _compiled(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...]) -> str:
+    return str(table.insert().compile(dialect=dialect, column_keys=_in_table_order(table, columns)))
+
+
+def _in_table_order(table: sa.Table, columns: tuple[str, ...]) -> list[str]:
+    """The statement names columns in the table's order; rows given as tuples must be in the same."""
+    ordered = [column.name for column in table.columns if column.name in columns]
+    if ordered != list(columns):
+        raise ValueError(f"rows of {table.name} must have their keys in the order {ordered}, not {list(columns)}")
+    return ordered
 
 
 def for_update(select: Any, connection: Connection, *, skip_locked: bool = False) -> Any:

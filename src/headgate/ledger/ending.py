@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,8 +97,8 @@ class Endings:
         """Write the ends. None where it is not ours any more: the lease was lost, or it was told before."""
         connection = self.batch.connection
         ids = sorted({one.run for one in those})
-        found = connection.execute(dialects.for_update(_MINE, connection), {"ids": ids, "me": self.me}).mappings()
-        live: dict[str, dict[str, Any]] = {str(row["id"]): dict(row) for row in found}
+        found = connection.execute(dialects.for_update(_MINE, connection), {"ids": ids, "me": self.me}).all()
+        live: dict[str, dict[str, Any]] = {str(row.id): dict(zip(rows.RUN_COLUMNS, row, strict=True)) for row in found}
         answers: list[RunState | None] = []
         for one in those:
             row = live.get(one.run)
@@ -115,7 +115,7 @@ class Endings:
         if started is not None:
             row["external_id"] = started.external_id
             row["started_at"] = row["started_at"] or started.at.timestamp()
-        run = rows.to_run([row[name] for name in rows.RUN_COLUMNS])
+        run = _as_run(row)
         job = self.catalog.jobs.get(run.job)
         timed_out = row["stop_reason"] == TIMED_OUT
         decided = rules.after(run, ending, job.backoff if job else Backoff(), timed_out=timed_out)
@@ -136,7 +136,7 @@ class Endings:
             result=rows.dumps(result) if result else None,
             started_at=row["started_at"] or ending.at.timestamp(),
         )
-        self._over(row)
+        self._over(row, run)
         return decided.state
 
     def stop(self, wanted: Stop, ask_engine: Callable[[Run], None]) -> Run | Exception:
@@ -151,7 +151,7 @@ class Endings:
         if state is RunState.WAITING:
             row.update(state=RunState.STOPPED.value, ended_at=self.batch.now, detail="stopped before it started")
             row.update(error=f"stopped by {wanted.actor}: {wanted.reason}" if wanted.reason else None)
-            self._over(row)
+            self._over(row, _as_run(row))
             self.write()
         elif state is not RunState.STOPPING:
             detail = "timeout" if timed_out else f"stop asked for by {wanted.actor}"
@@ -159,7 +159,7 @@ class Endings:
             connection.execute(
                 _STOPPING, {"b_seq": row["seq"], "b_reason": row["stop_reason"], "b_detail": row["detail"]}
             )
-        run = rows.to_run([row[name] for name in rows.RUN_COLUMNS])
+        run = _as_run(row)
         if run.state is RunState.STOPPING:
             if run.owner == self.me:
                 self.batch.after(lambda: ask_engine(run))
@@ -187,12 +187,24 @@ class Endings:
             }
         )
 
-    def _over(self, row: dict[str, Any]) -> None:
+    def _over(self, row: dict[str, Any], run: Run) -> None:
+        """`row` is what the run is now, `run` what it was: only what an end changes is taken from the row."""
         row.update(owner=None, not_before=None, deadline=None, settle_until=None)
         self.over.append(row)
-        run = rows.to_run([row[name] for name in rows.RUN_COLUMNS])
-        self.ends.append(run)
-        self._consider_triggers(run)
+        ended = replace(
+            run,
+            state=RunState(row["state"]),
+            detail=row["detail"],
+            error=row["error"],
+            external_id=row["external_id"],
+            started_at=rows.moment(row["started_at"]),
+            ended_at=rows.moment(row["ended_at"]),
+            result=rows.loads(row["result"]),
+            owner=None,
+            not_before=None,
+        )
+        self.ends.append(ended)
+        self._consider_triggers(ended)
 
     def _consider_triggers(self, run: Run) -> None:
         triggers = self.catalog.watching.get(run.job, ())
@@ -262,7 +274,7 @@ class Endings:
         connection = self.batch.connection
         if self.over:
             connection.execute(_DELETE, {"seqs": [row["seq"] for row in self.over]})
-            connection.execute(schema.history.insert(), self.over)
+            dialects.insert_many(connection, schema.history, self.over)
         if self.retries:
             connection.execute(_RETRY, self.retries)
         if self.attempts:
@@ -304,6 +316,10 @@ class Endings:
         if messages:
             connection.execute(schema.outbox.insert(), messages)
             self.batch.to_wake.add("outbox")
+
+
+def _as_run(row: Mapping[str, Any]) -> Run:
+    return rows.to_run(list(row.values()))
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, keys: Sequence[str], values: Sequence[str]) -> sa.Insert:

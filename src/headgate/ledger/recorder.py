@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
-
 from headgate.catalog import Catalog
 from headgate.ledger import dialects, rows, schema
 from headgate.ledger.runs import Row, Wanted, at_limit, refused_row, row_for
 from headgate.ledger.writer import Batch
 from headgate.model import Decision, Event, EventId, JobName, Outcome, Run, RunId, RunState
-
-_INSERT_EVENT = schema.event.insert()
-_INSERT_DECISION = schema.decision.insert()
-_INSERT_RUN = schema.run.insert()
-_INSERT_HISTORY = schema.history.insert()
 
 
 @dataclass(slots=True)
@@ -58,10 +51,12 @@ class Recorder:
         run: Made | None = None,
     ) -> Decision:
         row: Row = {
+            "event_seq": 0,
             "trigger": trigger,
             "job": job,
             "outcome": outcome.value,
             "reason": reason,
+            "run_seq": None,
             "run": run.id if run else None,
             "at": self.batch.now,
         }
@@ -105,17 +100,14 @@ class Recorder:
                 row["seq"] = seq
         if self.events:
             # in the order of ids, so that two replicas given the same events wait for each other and not in a circle
-            connection.execute(_INSERT_EVENT, sorted(self.events, key=_by_id))
+            dialects.insert_many(connection, schema.event, sorted(self.events, key=_by_id))
         if self.made:
-            _insert(connection, _INSERT_RUN, [made.row for made in self.made if not made.over])
-            _insert(connection, _INSERT_HISTORY, [made.row for made in self.made if made.over])
-        if self.decisions:
-            decided: list[Row] = []
-            for row, event, run in self.decisions:
-                row["event_seq"] = event["seq"]
-                row["run_seq"] = run.row["seq"] if run else None
-                decided.append(row)
-            connection.execute(_INSERT_DECISION, decided)
+            dialects.insert_many(connection, schema.run, [made.row for made in self.made if not made.over])
+            dialects.insert_many(connection, schema.history, [made.row for made in self.made if made.over])
+        for row, event, run in self.decisions:
+            row["event_seq"] = event["seq"]
+            row["run_seq"] = run.row["seq"] if run else None
+        dialects.insert_many(connection, schema.decision, [row for row, _, _ in self.decisions])
 
     def _keep(self, made: Made) -> Made:
         self.made.append(made)
@@ -124,11 +116,6 @@ class Recorder:
 
 def as_run(row: Row) -> Run:
     return rows.to_run([row[name] for name in rows.RUN_COLUMNS])
-
-
-def _insert(connection: sa.Connection, statement: sa.Insert, those: list[Row]) -> None:
-    if those:
-        connection.execute(statement, those)
 
 
 def _by_id(row: Row) -> str:

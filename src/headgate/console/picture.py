@@ -114,22 +114,20 @@ def draw(
     """Lay the flow out. `inboxes` are buckets that a folder of this machine stands for."""
     boxes = {f"job {one.name}": _job_box(one, doing) for one in jobs}
     boxes |= {f"trigger {one.name}": _trigger_box(one) for one in triggers}
-    ways: list[tuple[str, str, Trigger, bool]] = []
     moving = {(run.cause.trigger, run.job) for run in doing.live if run.state in _MOVING}
     busy = {trigger for trigger, _ in moving}
+    ways: dict[tuple[str, str], tuple[bool, bool]] = {}  #: from box to box: whether it is lit, whether it is off
     for one in triggers:
-        me = f"trigger {one.name}"
+        me, off = f"trigger {one.name}", not one.enabled
         for source in _sources(one, set(inboxes)):
             boxes.setdefault(source.key, source)
-            ways.append((source.key, me, one, one.name in busy))
-        ways += [(f"job {job}", me, one, one.name in busy) for job in _watched(one)]
-        ways += [(me, f"job {action.job}", one, (one.name, action.job) in moving) for action in one.actions]
-    ways = [way for way in dict.fromkeys(ways) if way[0] in boxes and way[1] in boxes]
-    _place(boxes, [(start, end) for start, end, _, _ in ways])
-    arrows = [
-        Arrow(start=boxes[start], end=boxes[end], lit=lit, off=not trigger.enabled) for start, end, trigger, lit in ways
-    ]
-    every = list(boxes.values())
+            ways[source.key, me] = one.name in busy, off
+        ways |= {(f"job {job}", me): (one.name in busy, off) for job in _watched(one)}
+        ways |= {(me, f"job {action.job}"): ((one.name, action.job) in moving, off) for action in one.actions}
+    ways = {way: how for way, how in ways.items() if way[0] in boxes and way[1] in boxes}
+    _place(boxes, list(ways))
+    arrows = [Arrow(start=boxes[start], end=boxes[end], lit=lit, off=off) for (start, end), (lit, off) in ways.items()]
+    every = sorted(boxes.values(), key=lambda box: (box.column, box.y))  # the order in which it is read aloud
     return Picture(
         boxes=every,
         arrows=sorted(arrows, key=lambda arrow: arrow.lit),  # lit ones last: drawn on top

@@ -15,13 +15,15 @@ from headgate.model import Json
 router = APIRouter(tags=["health"])
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"], operation_id="healthz")
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz")
 async def healthz() -> Response:
     """200 as long as this process answers at all; nothing else is looked at."""
     return Answer({"alive": True})
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"], operation_id="readyz")
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz")
 def readyz(request: Request) -> Response:
     """200 when we can do our work, else 503 with `problems` in words."""
     readiness: Callable[[], Mapping[str, Json]] = request.app.state.readiness

@@ -120,7 +120,7 @@ class App:
 
     def close(self) -> None:
         """Stop taking things on, write what is queued, let go. Jobs that run go on running."""
-        self.ledger.claims = False
+        self.ledger.stop_claiming()
         for inbox in self._inboxes:
             inbox.close()
         self._sweep.close()

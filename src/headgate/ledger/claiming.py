@@ -36,6 +36,15 @@ _NEXT = (
     .order_by(schema.run.c.seq)
     .limit(bindparam("most"))
 )
+_ANY_DUE = (
+    sa.select(schema.run.c.seq)
+    .where(
+        schema.run.c.job == bindparam("job"),
+        schema.IS_WAITING,
+        sa.or_(schema.run.c.not_before.is_(None), schema.run.c.not_before <= bindparam("now")),
+    )
+    .limit(1)
+)
 _TAKE = (
     schema.run.update()
     .where(schema.run.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -141,6 +150,22 @@ def claim(batch: Batch, job: str, me: str, hand_over: Callable[[Run], None], *, 
         batch.after(lambda run=run: hand_over(run))
     # a job with more places than we take at once has its queue looked at again
     return Claim.LOCKED if len(found) == MOST else Claim.DONE
+
+
+def places_now(batch: Batch, job: str, *, limit: int | None) -> int:
+    """How many new runs of the job may start at once, ahead of nobody: 0 when any run of it waits that is due.
+
+    `limit` as for `claim`; without it the job is locked until the transaction ends.
+    """
+    connection = batch.connection
+    if limit is None:
+        row = connection.execute(dialects.for_update(_LIMIT, connection, skip_locked=True), {"job": job}).first()
+        if row is None or row.deleted:
+            return 0
+        limit = int(row.max_concurrent_runs)
+    if connection.execute(_ANY_DUE, {"job": job, "now": batch.now}).first():
+        return 0
+    return limit - int(connection.execute(_OCCUPIED, {"job": job}).scalar_one())
 
 
 def take_over(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 from headgate.catalog import Catalog
 from headgate.ledger import dialects, rows, schema
+from headgate.ledger.claiming import places_now
 from headgate.ledger.runs import Row, Wanted, at_limit, refused_row, row_for
-from headgate.ledger.writer import Batch
+from headgate.ledger.writer import Batch, Claimer
 from headgate.model import Decision, Event, EventId, JobName, Outcome, Run, RunId, RunState
 
 
@@ -102,6 +104,7 @@ class Recorder:
             # in the order of ids, so that two replicas given the same events wait for each other and not in a circle
             dialects.insert_many(connection, schema.event, sorted(self.events, key=_by_id))
         if self.made:
+            self._start_at_once()
             dialects.insert_many(connection, schema.run, [made.row for made in self.made if not made.over])
             dialects.insert_many(connection, schema.history, [made.row for made in self.made if made.over])
         for row, event, run in self.decisions:
@@ -109,9 +112,31 @@ class Recorder:
             row["run_seq"] = run.row["seq"] if run else None
         dialects.insert_many(connection, schema.decision, [row for row, _, _ in self.decisions])
 
+    def _start_at_once(self) -> None:
+        """Claim new runs before they are written, where nobody waits before them: one write in place of three."""
+        claimer = self.batch.claimer
+        if claimer is None:
+            return
+        by_job: dict[str, list[Row]] = defaultdict(list)
+        for made in self.made:
+            if not made.over and made.row["not_before"] is None:
+                by_job[str(made.row["job"])].append(made.row)
+        for job, waiting in sorted(by_job.items()):
+            known = self.catalog.jobs.get(JobName(job)) if claimer.alone else None
+            places = places_now(self.batch, job, limit=known.max_concurrent_runs if known else None)
+            for row in waiting[: max(places, 0)]:
+                row.update(state=RunState.STARTING.value, detail="", owner=claimer.id)
+                self.batch.after(partial(_hand_over, claimer, row))
+            if len(waiting) <= places:
+                self.batch.to_claim.discard(job)
+
     def _keep(self, made: Made) -> Made:
         self.made.append(made)
         return made
+
+
+def _hand_over(claimer: Claimer, row: Row) -> None:
+    claimer.hand_over(as_run(row))
 
 
 def as_run(row: Row) -> Run:

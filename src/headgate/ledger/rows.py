@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -58,10 +59,12 @@ def loads(text: str | None) -> Mapping[str, Json]:
 
 
 def moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if seconds is None else sure_moment(seconds)
 
 
+@lru_cache(maxsize=1024)
 def sure_moment(seconds: float) -> datetime:
+    """Cached, since the rows of one batch share the batch's time."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -25,7 +25,7 @@ from headgate.ledger.catalogs import Change, Declaration
 from headgate.ledger.claiming import Claim
 from headgate.ledger.ending import Endings
 from headgate.ledger.housekeeping import Letter
-from headgate.ledger.writer import Batch, Group, Writer
+from headgate.ledger.writer import Batch, Claimer, Group, Writer
 from headgate.model import (
     Attempt,
     Event,
@@ -118,11 +118,18 @@ class Ledger:
         except DatabaseError as error:
             self._engine.dispose()
             raise dialects.explain_failure(error, self.url) from error
+        if self.claims:
+            self._writer.claimer = Claimer(self.id, self.on_claimed, self.alone)
         self._writer.start()
 
     def close(self) -> None:
         self._writer.close()
         self._engine.dispose()
+
+    def stop_claiming(self) -> None:
+        """From now on runs are left for others, or for the next start."""
+        self.claims = False
+        self._writer.claimer = None
 
     def integrity(self) -> str | None:
         """What is wrong with the file, or None. SQLite only; PostgreSQL looks after itself."""

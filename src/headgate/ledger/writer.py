@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from headgate.catalog import Catalog
 from headgate.errors import HeadgateError, LedgerUnavailable
 from headgate.ledger import dialects
+from headgate.model import Run
 from headgate.ports import Started
 
 T = TypeVar("T")
@@ -30,6 +31,15 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 MOST = 512  #: operations in one batch
 TRIES = 6  #: times a batch is tried when the database says "not now"
 PATIENCE = 10.0  #: seconds within which those tries are spread
+
+
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """Who claims in a batch's own transaction, and who is handed what was claimed once it is durable."""
+
+    id: str
+    hand_over: Callable[[Run], None]
+    alone: bool  #: no other process writes, so the catalog's limits are the ledger's
 
 
 @dataclass(slots=True)
@@ -41,6 +51,7 @@ class Batch:
     to_claim: set[str] = field(default_factory=set[str])  #: jobs whose queue is to be looked at before the commit
     to_wake: set[str] = field(default_factory=set[str])  #: what other replicas should know, see dialects.notify
     started: dict[tuple[str, int], Started] = field(default_factory=dict[tuple[str, int], Started])
+    claimer: Claimer | None = None  #: set where this replica runs jobs
     catalog: Catalog | None = None  #: as of this transaction, once someone has asked
     actions: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
@@ -72,6 +83,7 @@ class Writer:
     """Owns the one connection that writes. `submit` may be called from any thread."""
 
     def __init__(self, engine: Engine, *, before_commit: Callable[[Batch], None], url: str, name: str) -> None:
+        self.claimer: Claimer | None = None
         self._engine = engine
         self._before_commit = before_commit
         self._url = url
@@ -157,7 +169,7 @@ class Writer:
 
     def _try(self, ordered: list[_Operation], *, one_by_one: bool) -> None:
         connection = self._connect()
-        batch = Batch(connection, time.time())
+        batch = Batch(connection, time.time(), claimer=self.claimer)
         kept = False
         try:
             dialects.begin_writing(connection)

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import structlog
 
 from headgate.doors.inbox import Inbox
@@ -30,6 +30,9 @@ from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, note_server, noted_server, place
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -257,6 +260,8 @@ def running_server(settings: Settings) -> str | None:
 
 
 def _answers(url: str) -> bool:
+    import httpx  # noqa: PLC0415 - a server does not need it, and it takes a tenth of a second
+
     try:
         return httpx.get(f"{url.rstrip('/')}/healthz", timeout=3.0, trust_env=False).is_success
     except (httpx.HTTPError, httpx.InvalidURL):
@@ -304,13 +309,35 @@ async def _serve(
         asgi, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
         timeout_graceful_shutdown=5, timeout_keep_alive=75, limit_concurrency=4096,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            """Capture none: uvicorn raises them again when it is done, and the process would end before `app.close`."""
+            yield
+
+    server = Server(config)
+    _end_with_signals(server)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     announcing = asyncio.create_task(_announce(server, app, url, on_ready, alongside))
     await server.serve(sockets=[listening])
     await announcing
+
+
+def _end_with_signals(server: uvicorn.Server) -> None:
+    """The first SIGTERM or SIGINT ends the serving; the second, whoever is still busy then, the process."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 async def _announce(

@@ -158,8 +158,9 @@ def one(way: str, folder: Path) -> None:
     _ = lake.csv_to_iceberg  # loads what a warm launcher has loaded
     with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch:
         seconds = WAYS[way](folder, Path(scratch))
+    cpu = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": round(seconds, 3), "peak_rss_mb": round(peak)}))
+    print(json.dumps({"seconds": round(seconds, 3), "cpu_seconds": round(cpu, 2), "peak_rss_mb": round(peak)}))
 
 
 def measured(way: str, folder: Path) -> dict[str, float]:

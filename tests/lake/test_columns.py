@@ -65,7 +65,8 @@ def test_a_whole_number_is_exact_or_rejected(texts: list[str]) -> None:
     [
         (t.DecimalType(38, 6), "1.123456", "1.123456"),
         (t.DecimalType(38, 6), "1.1234567", None),
-        (t.DecimalType(38, 6), "1.5000000", None),  # more fraction digits than the scale, even if they say nothing
+        (t.DecimalType(38, 6), "1.5000000", "1.500000"),  # digits that say nothing
+        (t.DecimalType(38, 6), "1.00000001", None),
         (t.DecimalType(38, 6), "1e-7", None),
         (t.DecimalType(38, 6), "1.5e3", "1500.000000"),
         (t.DecimalType(38, 6), "1,234.5", None),

@@ -11,6 +11,6 @@ Batch: TypeAlias = Any  #: pyarrow.RecordBatch
 ArrowSchema: TypeAlias = Any  #: pyarrow.Schema
 
 
-def call(function: str, *arguments: Array) -> Array:
+def call(function: str, *arguments: Array, options: Any = None) -> Array:
     """One of Arrow's compute functions; they exist at run time only."""
-    return pc.call_function(function, list(arguments))
+    return pc.call_function(function, list(arguments), options)

@@ -25,12 +25,13 @@ from pyiceberg.table import Table
 from headgate.errors import Unavailable
 from headgate.job import Context
 from headgate.lake import evolve
+from headgate.lake.arrow import Array, ArrowSchema, Batch
 from headgate.lake.catalog import get_table, translated
 from headgate.lake.columns import INGESTED_AT, OURS, REJECTS, SOURCE_FILE, SOURCE_ID
 from headgate.lake.commit import Landing, Unknown, data_folder, land, quarantine, rejects_of
 from headgate.lake.headers import Header, Refused, compressed, require_whole
 from headgate.lake.parquet import DataFiles, arrow_schema
-from headgate.lake.passes import Findings, parts, plans
+from headgate.lake.passes import Findings, Passes, plans
 from headgate.lake.rejects import Refusal, Rejects, too_many
 from headgate.lake.scan import Part, batches, connect, readable, reader, threads
 from headgate.lake.sources import Source, checked
@@ -58,7 +59,8 @@ class Attempt:
     totals: Counter[str] = field(default_factory=Counter[str])  #: rows, rejects
     _at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
     _told: float = 0.0
-    _done: Counter[str] = field(default_factory=Counter[str])  #: files and bytes of the parts that are over
+    _bytes: dict[str, int] = field(default_factory=dict[str, int])  #: read, by source id
+    _rejected: Counter[str] = field(default_factory=Counter[str])  #: records, by source id
 
     def run(
         self, table: Table | None, headers: Mapping[Source, Header], refusals: Sequence[Refusal]
@@ -94,42 +96,36 @@ class Attempt:
                 widen = evolve.wider(connection, headers, table.schema())
             schema = evolve.planned(table, add, widen)
             planned = plans(headers, evolve.column_names(headers, [*known, *add]), schema, self.alone)
-            lone = [one for plan in planned if not plan.bundled for one in plan.sources]
-            checks = {one: aside.submit(_inspected, one) for one in lone}
+            passes = Passes(schema=schema, headers=headers, limit=self.limit, findings=self.findings)
+            checks: dict[Source, Future[Source]] = {}
             folder = data_folder(table)
             with translated(self.name), DataFiles(folder, arrow_schema(schema), writers=threads()) as good:
-                for part in parts(planned, schema, headers, self.limit, self.findings):
-                    self._read(connection, part, schema, good, headers)
+                for part in passes.parts(planned):
+                    if part.bundle is None:  # the others are hashed while they are read
+                        checks |= {one: aside.submit(_inspected, one) for one in part.sources}
+                    self._read(connection, part, schema, good)
                     rejects.add(part, schema)
+                    self._tell(part, headers, good.rows)
                 self._settle(checks)
                 good.close()
                 return self._commit(table, schema, list(headers), good, rejects)
 
-    def _read(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        part: Part,
-        schema: Schema,
-        good: DataFiles,
-        headers: Mapping[Source, Header],
-    ) -> None:
+    def _read(self, connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema, good: DataFiles) -> None:
         """One pass. Once something was found no rows are written any more, but everything else is still found out."""
         ids = pa.array([one.id for one in part.sources])
         uris = pa.array([one.uri for one in part.sources])
-        names = [one.name for one in schema.fields]
         with self._judging(connection, part.sources, bundled=part.bundle is not None):
-            for batch, places in batches(connection, part, schema):
-                self._tell(part, headers, good.rows)
+            for batch, places in [part.quick] if part.quick else batches(connection, part, schema):
                 if self.findings or not batch.num_rows:
                     continue
                 ours = {SOURCE_ID: ids.take(places), SOURCE_FILE: uris.take(places)}
                 ours[INGESTED_AT] = pa.repeat(pa.scalar(self._at, pa.timestamp("us")), len(places))
-                columns = [ours[name] if name in ours else batch.column(name) for name in names]
-                good.put(pa.RecordBatch.from_arrays(columns, names=names))
-        if part.bundle is not None and part.markers != len(part.sources):
+                good.put(_arranged(batch, ours, good.schema))
+        if part.bundle is not None and part.bundle.marked and part.markers != len(part.sources):
             self.findings.alone.update(one.id for one in part.sources)  # some file's quoting ran into the next
-        self.findings.refusals += too_many(part)
-        self._done.update(files=len(part.sources), bytes=sum(_bytes(one) for one in part.sources))
+        for place, count in part.rejects().items():
+            self._rejected[part.sources[place].id] += count
+        self.findings.refusals += too_many(part, self._rejected)
 
     def _settle(self, checks: Mapping[Source, Future[Source]]) -> None:
         """Compare what was read with what it was taken for. Raises Changed for anything found so far."""
@@ -229,22 +225,29 @@ class Attempt:
         rejects.files.keep()
 
     def _tell(self, part: Part, headers: Mapping[Source, Header], rows: int) -> None:
+        """Progress, not too often. A file that is read in chunks is done when the next one begins."""
+        for one in part.sources:
+            read = part.shift[0] + len(part.bundle.text) if part.bundle and not part.bundle.marked else _bytes(one)
+            self._bytes[one.id] = min(_bytes(one), read)
         now = time.monotonic()
-        if now - self._told < _EVERY:
-            return
-        self._told = now
-        newest = max(part.taken, default=0)
-        read = sum(
-            min(_bytes(one), int(part.taken[place] * headers[one].record_bytes)) if place == newest else _bytes(one)
-            for place, one in enumerate(part.sources[: newest + 1])
-        )
-        self.context.progress(
-            files_done=self._done["files"] + newest,
-            files=len(headers),
-            rows=rows,
-            bytes_done=self._done["bytes"] + read,
-            bytes=sum(_bytes(one) for one in headers),
-        )
+        if now - self._told >= _EVERY:
+            self._told = now
+            self.context.progress(
+                files_done=max(0, len(self._bytes) - 1),
+                files=len(headers),
+                rows=rows,
+                bytes_done=sum(self._bytes.values()),
+                bytes=sum(_bytes(one) for one in headers),
+            )
+
+
+def _arranged(batch: Batch, ours: Mapping[str, Array], schema: ArrowSchema) -> Batch:
+    """The batch with our columns, in the table's order; columns that the files do not have are NULL."""
+    columns = {**dict(zip(batch.schema.names, batch.columns, strict=True)), **ours}
+    return pa.RecordBatch.from_arrays(
+        [columns[one.name] if one.name in columns else pa.nulls(batch.num_rows, one.type) for one in schema],
+        names=schema.names,
+    )
 
 
 def _inspected(source: Source) -> Source:

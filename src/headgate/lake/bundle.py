@@ -23,41 +23,57 @@ from headgate.lake.sources import Stamp, md5
 
 #: Files up to this many bytes (as stored) are bundled.
 SMALL: Final = 1 << 20
-#: Bytes of one bundle.
-FULL: Final = 24 << 20
+#: Bytes of one bundle; files that unpack to more are not bundled.
+FULL: Final = 4 << 20
 
 
 @dataclass(slots=True, kw_only=True)
 class Bundle:
-    """Open it with the column that carries the marker, `add` files, read `path`, `close`."""
+    """Make it with the place of the field that carries the marker, `add` files, read `path`, `close`."""
 
-    before: int  #: how many fields stand before the marker's
+    before: int  #: how many fields stand before the marker's; -1: one file only, and no marker
     after: int  #: and after it
     marker: str = field(default_factory=lambda: f"headgate-{uuid.uuid4().hex}:")
     starts: list[int] = field(default_factory=list[int])  #: where each file's records start
     ends: list[int] = field(default_factory=list[int])
     skips: list[int] = field(default_factory=list[int])  #: bytes of each file before its records
-    size: int = 0
+    text: bytearray = field(default_factory=bytearray)  #: the first file's header, then markers and records
     _memory: int = -1
 
     @property
+    def marked(self) -> bool:
+        return self.before >= 0
+
+    @property
+    def records(self) -> bytes:
+        """All but the header."""
+        return bytes(memoryview(self.text)[self.skips[0] :])
+
+    @property
     def path(self) -> str:
+        """Where the reader finds the text: a file that is in memory only."""
+        if self._memory < 0:
+            self._memory = os.memfd_create("headgate-bundle")
+            view = memoryview(self.text)
+            while view:
+                view = view[os.write(self._memory, view) :]
         return f"/proc/self/fd/{self._memory}"
 
     def add(self, content: bytes) -> None:
-        """Put a file's records in. Raises Refused where its header does not end."""
+        """Put a file's records in."""
         skip = header_length(content)
         newline = b"\r\n" if content[:skip].endswith(b"\r\n") else b"\n"
-        mark = b"," * self.before + f"{self.marker}{len(self.starts)}".encode() + b"," * self.after + newline
-        if self._memory < 0:
-            self._memory = os.memfd_create("headgate-bundle")
-            mark = content[:skip] + mark
-        body = memoryview(content)[skip:]
-        tail = b"" if not body or content.endswith(b"\n") else newline
-        self.starts.append(self.size + len(mark))
+        if not self.starts:
+            self.text += content[:skip] if content[:skip].endswith(b"\n") else content[:skip] + newline
+        if self.marked:
+            mark = f"{self.marker}{len(self.starts)}".encode()
+            self.text += b"," * self.before + mark + b"," * self.after + newline
+        self.starts.append(len(self.text))
         self.skips.append(skip)
-        self.size += _write(self._memory, mark, body, tail)
-        self.ends.append(self.size)
+        self.text += memoryview(content)[skip:]
+        if len(content) > skip and not content.endswith(b"\n"):
+            self.text += newline
+        self.ends.append(len(self.text))
 
     def place(self, offset: int) -> tuple[int, int]:
         """Which file a byte of the bundle is of, and its offset there."""
@@ -66,23 +82,12 @@ class Bundle:
 
     def content(self, number: int) -> bytes:
         """A file's records, as they were added."""
-        start = self.starts[number]
-        return os.pread(self._memory, self.ends[number] - start, start)
+        return bytes(self.text[self.starts[number] : self.ends[number]])
 
     def close(self) -> None:
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
-
-
-def _write(memory: int, *pieces: bytes | memoryview) -> int:
-    total = 0
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            done = os.write(memory, view)
-            view, total = view[done:], total + done
-    return total
 
 
 def possible() -> bool:

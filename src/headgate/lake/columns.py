@@ -132,9 +132,9 @@ def cast(of: t.IcebergType) -> Cast:
     to = duckdb_type(of)
     value = f"try_cast({{text}} AS {to})"
     if isinstance(of, t.LongType | t.IntegerType):
-        return Cast(declared="VARCHAR", value=value, suspect=_suspect_number(0), bad=_bad_number(0, zeros=True))
+        return Cast(declared="VARCHAR", value=value, suspect=_suspect_number(0), bad=_bad_number(0))
     if isinstance(of, t.DecimalType):
-        suspect, bad = _suspect_number(of.scale), _bad_number(of.scale, zeros=False)
+        suspect, bad = _suspect_number(of.scale), _bad_number(of.scale)
         return Cast(declared="VARCHAR", value=value, suspect=suspect, bad=bad)
     if isinstance(of, t.DateType):
         # a time of day would be dropped; midnight loses nothing
@@ -153,12 +153,12 @@ def _suspect_number(scale: int) -> str:
     return f"({{value}} IS NULL OR ({long}contains({{text}}, '.')) OR {tiny})"
 
 
-def _bad_number(scale: int, *, zeros: bool) -> str:
+def _bad_number(scale: int) -> str:
     """True where the text is no number of the type, or has more fraction digits than `scale`.
 
-    `zeros`: further digits are allowed when they are all zero (1.0 is a whole number, and pandas writes it so).
+    Further digits that are all zero say nothing and are taken: 1.0 is a whole number, and pandas writes it so.
     """
-    more = f"\\.[0-9_]{{{scale}}}0*[1-9]" if zeros else f"\\.[0-9_]{{{scale + 1}}}"
+    more = f"\\.[0-9_]{{{scale}}}0*[1-9]"
     fraction = "length(regexp_extract({text}, '\\.([0-9]*)[eE]', 1))"
     exponent = "try_cast(regexp_extract({text}, '[eE]([+-]?[0-9]+)', 1) AS INTEGER)"
     return (

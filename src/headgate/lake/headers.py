@@ -24,7 +24,6 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     names: tuple[str, ...]  #: as written, without surrounding blanks
-    record_bytes: float  #: about how long a record is, in the file as stored; for progress only
 
 
 def compressed(path: str) -> bool:
@@ -56,10 +55,7 @@ def read_header(path: Path, *, packed: bool) -> Header:
             break
     else:
         raise Refused(f"it has no header: its first record does not end within {LOOK} bytes")
-    names = names_in(start[:length])
-    rest = start[length:]
-    shrunk = 0.25 if packed else 1.0  # text packs to about a quarter
-    return Header(names=names, record_bytes=shrunk * max(1.0, len(rest) / max(1, rest.count(b"\n"))))
+    return Header(names=names_in(start[:length]))
 
 
 def require_whole(path: Path) -> None:

@@ -66,6 +66,11 @@ def at_places(file: BinaryIO, places: Sequence[int], skipped: Collection[int]) -
     return found
 
 
+def count(text: bytes) -> int:
+    """How many records a text of whole records holds, blank lines included."""
+    return b'"'.join(text.split(b'"')[::2]).count(b"\n")
+
+
 def number_of(content: bytes, offset: int) -> int:
     """The number of the record that starts at `offset` of a file's text."""
     return sum(1 for _ in records(io.BytesIO(content[:offset]))) + 1

@@ -81,6 +81,7 @@ class DataFiles:
     def __init__(self, folder: Path, schema: ArrowSchema, *, writers: int) -> None:
         self.stem = f"headgate-{uuid.uuid4().hex}"
         self.rows = 0
+        self.schema = schema
         self._folder = folder
         self._pending: list[Batch] = []
         self._pending_rows = 0

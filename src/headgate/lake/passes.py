@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from enum import Enum, auto
+from functools import partial
+from typing import Final, TypeVar
 
 from pyiceberg.schema import Schema
+from pyiceberg.types import StringType
 
-from headgate.lake import bundle
+from headgate.lake import bundle, quick
 from headgate.lake.columns import cast
 from headgate.lake.headers import Header, Refused, compressed, header_length, names_in
+from headgate.lake.locate import count
 from headgate.lake.rejects import Refusal
-from headgate.lake.scan import Part
+from headgate.lake.scan import Part, located, threads
 from headgate.lake.sources import Source, as_read, stamp
+from headgate.lake.text import Text, opened
 
 #: Files of one pass that are read one by one.
 _TOGETHER: Final = 64
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,13 +39,21 @@ class Findings:
         return bool(self.sources or self.refusals or self.alone)
 
 
+class How(Enum):
+    """How files are read: many small ones as one, a large one in chunks, or as they are by the careful reader alone."""
+
+    BUNDLED = auto()
+    CUT = auto()
+    WHOLE = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What one pass will read."""
 
     names: tuple[str, ...]  #: of the table's columns
     sources: Sequence[Source]
-    bundled: bool
+    how: How
 
 
 def plans(headers: Mapping[Source, Header], names: Mapping[str, str], schema: Schema, alone: set[str]) -> list[Plan]:
@@ -51,7 +66,8 @@ def plans(headers: Mapping[Source, Header], names: Mapping[str, str], schema: Sc
         alone: ids of files that can not be bundled.
     """
     small: dict[tuple[str, ...], list[Source]] = {}
-    large: list[tuple[tuple[str, ...], Source]] = []
+    whole: list[tuple[tuple[str, ...], Source]] = []
+    found: list[Plan] = []
     columns_of = {
         header: tuple(names[name.casefold()] for name in header)
         for header in dict.fromkeys(header.names for header in headers.values())
@@ -59,27 +75,24 @@ def plans(headers: Mapping[Source, Header], names: Mapping[str, str], schema: Sc
     markable = {header for header, columns in columns_of.items() if _mark_at(columns, schema) >= 0}
     for one, header in headers.items():
         columns = columns_of[header.names]
-        little = bundle.possible() and header.names in markable and _size(one) <= bundle.SMALL
-        if little and one.id not in alone:
+        if one.id in alone or not bundle.possible():
+            whole.append((columns, one))
+        elif header.names in markable and _size(one) <= bundle.SMALL:
             small.setdefault(columns, []).append(one)
         else:
-            large.append((columns, one))
-    found: list[Plan] = []
+            found.append(Plan(names=columns, sources=[one], how=How.CUT))
     for columns, group in small.items():
-        if len(group) == 1:
-            large.append((columns, group[0]))
-        else:
-            runs = bundle.splits([_size(one) for one in group])
-            found += [Plan(names=columns, sources=group[run], bundled=True) for run in runs]
-    return found + _unbundled(large)
+        runs = bundle.splits([_size(one) for one in group])
+        found += [Plan(names=columns, sources=group[run], how=How.BUNDLED) for run in runs]
+    return found + _whole(whole)
 
 
-def _unbundled(files: Sequence[tuple[tuple[str, ...], Source]]) -> list[Plan]:
+def _whole(files: Sequence[tuple[tuple[str, ...], Source]]) -> list[Plan]:
     groups: dict[tuple[tuple[str, ...], bool], list[Source]] = {}
     for columns, one in files:
         groups.setdefault((columns, compressed(str(one.path))), []).append(one)
     return [
-        Plan(names=columns, sources=group[start : start + _TOGETHER], bundled=False)
+        Plan(names=columns, sources=group[start : start + _TOGETHER], how=How.WHOLE)
         for (columns, _), group in groups.items()
         for start in range(0, len(group), _TOGETHER)
     ]
@@ -91,31 +104,133 @@ def _size(source: Source) -> int:
 
 
 def _mark_at(columns: Sequence[str], schema: Schema) -> int:
-    """The first column that is read as text and can carry a bundle's marker; -1 where there is none."""
-    return next((n for n, name in enumerate(columns) if cast(schema.find_type(name)).declared == "VARCHAR"), -1)
+    """The first column that can carry a bundle's marker, best one of text; -1 where there is none."""
+    texts = [n for n, name in enumerate(columns) if isinstance(schema.find_type(name), StringType)]
+    read_as_text = [n for n, name in enumerate(columns) if cast(schema.find_type(name)).declared == "VARCHAR"]
+    return next(iter(texts + read_as_text), -1)
 
 
-def parts(
-    planned: Sequence[Plan], schema: Schema, headers: Mapping[Source, Header], limit: int, findings: Findings
-) -> Iterator[Part]:
-    """The plans' parts in turn; the next bundle is put together while the present one is read."""
-    loose: list[tuple[tuple[str, ...], Source]] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passes:
+    """The parts of a batch in turn, each read by the quick reader ahead of time if it has no fault."""
 
-    def part(plan: Plan) -> Part | None:
-        if not plan.bundled:
-            return Part(names=plan.names, sources=plan.sources, limit=limit)
-        mark_at = _mark_at(plan.names, schema)
-        return _bundled(plan, mark_at=mark_at, headers=headers, limit=limit, findings=findings, loose=loose)
+    schema: Schema
+    headers: Mapping[Source, Header]
+    limit: int
+    findings: Findings
+    _loose: list[tuple[tuple[str, ...], Source]] = field(default_factory=list[tuple[tuple[str, ...], Source]])
 
-    with ThreadPoolExecutor(1, thread_name_prefix="bundle") as aside:
-        coming: Future[Part | None] | None = None
-        for place, plan in enumerate(planned):
-            present = coming.result() if coming else part(plan)
-            coming = aside.submit(part, planned[place + 1]) if place + 1 < len(planned) else None
-            if present is not None:
-                yield from _closing(present)
-    for plan in _unbundled(loose):
-        yield Part(names=plan.names, sources=plan.sources, limit=limit)
+    def parts(self, planned: Sequence[Plan]) -> Iterator[Part]:
+        with ThreadPoolExecutor(threads(), thread_name_prefix="read") as pool:
+            bundled = (lambda plan=plan: self._bundle(plan) for plan in planned if plan.how is How.BUNDLED)
+            for part in ahead(pool, bundled):
+                if part is not None:
+                    yield from _closing(part)
+            for plan in planned:
+                if plan.how is How.CUT:
+                    yield from self._cut(plan, pool)
+        whole = [plan for plan in planned if plan.how is How.WHOLE]
+        for plan in [*whole, *_whole(self._loose)]:
+            yield Part(names=plan.names, sources=plan.sources, limit=self.limit)
+
+    def _bundle(self, plan: Plan) -> Part | None:
+        """Read the files of a plan into one bundle. What can not stand in it is read whole, later."""
+        mark_at = _mark_at(plan.names, self.schema)
+        made = bundle.Bundle(before=mark_at, after=len(plan.names) - mark_at - 1)
+        taken: list[Source] = []
+        for one in plan.sources:
+            try:
+                loaded = bundle.load(one.path, packed=compressed(str(one.path)))
+            except (FileNotFoundError, Refused) as error:
+                self._refuse(one, error)
+                continue
+            if loaded is None or not bundle.fits(loaded.text):
+                self._loose.append((plan.names, one))
+                continue
+            now = as_read(one, loaded.etag, loaded.stamp)
+            if now.id != one.id or names_in(loaded.text[: header_length(loaded.text)]) != self.headers[one].names:
+                self.findings.sources[one.id] = now
+                continue
+            made.add(loaded.text)
+            taken.append(one)
+        if not taken:
+            return None
+        part = Part(names=plan.names, sources=taken, limit=self.limit, bundle=made)
+        self._quick(part, made.records)
+        return part
+
+    def _quick(self, part: Part, records: bytes) -> bool:
+        """Read the part's rows if there is no fault in them; returns whether its quotes are as they should be."""
+        if not quick.regular(records):
+            return False
+        batch = quick.faultless(records, part.names, self.schema)
+        if batch is not None and part.bundle is not None:
+            rows, places, markers = located(part.bundle, part.names, batch)
+            if markers == (len(part.sources) if part.bundle.marked else 0):
+                part.quick, part.markers = (rows, places), markers
+        return True
+
+    def _cut(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[Part]:
+        """One large file, chunk by chunk."""
+        [source] = plan.sources
+        try:
+            with opened(source.path, packed=compressed(str(source.path))) as text:
+                yield from self._chunks(plan, pool, text)
+                if not self._given_up(source):
+                    now = as_read(source, *text.identity())
+                    if now.id != source.id:
+                        self.findings.sources[source.id] = now
+        except (FileNotFoundError, Refused) as error:
+            self._refuse(source, error)
+
+    def _chunks(self, plan: Plan, pool: ThreadPoolExecutor, text: Text) -> Iterator[Part]:
+        [source] = plan.sources
+        header, offset, records = text.header, len(text.header), 1
+
+        def read(chunk: bytes) -> tuple[Part, bool, bytes]:
+            made = bundle.Bundle(before=-1, after=0)
+            made.add(header + chunk)
+            part = Part(names=plan.names, sources=[source], limit=self.limit, bundle=made)
+            return part, self._quick(part, chunk), chunk
+
+        if names_in(header) != self.headers[source].names:
+            self.findings.alone.add(source.id)  # it is being changed: to be compared with what was announced
+            return
+        for part, regular, chunk in ahead(pool, (partial(read, one) for one in quick.chunks(text.file))):
+            if self._given_up(source):
+                return
+            if not regular:
+                self.findings.alone.add(source.id)
+                return
+            part.shift = (offset - len(header), records - 1)
+            offset += len(chunk)
+            blank = b"\n\n" in chunk or b"\n\r\n" in chunk or chunk.startswith((b"\n", b"\r\n"))
+            records += count(chunk) if part.quick is None or blank else part.quick[0].num_rows
+            yield from _closing(part)
+
+    def _given_up(self, source: Source) -> bool:
+        return source.id in self.findings.alone or any(one.source is source for one in self.findings.refusals)
+
+    def _refuse(self, source: Source, error: Exception) -> None:
+        missing = isinstance(error, FileNotFoundError)
+        message = "it is not there any more" if missing else str(error)
+        reason = "MISSING" if missing else "FILE"
+        self.findings.refusals.append(Refusal(source=source, reason=reason, message=message))
+
+
+def ahead(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """The tasks' results in order, a few tasks being done before they are asked for."""
+    coming: deque[Future[T]] = deque()
+    try:
+        for task in tasks:
+            coming.append(pool.submit(task))
+            if len(coming) > threads():
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        for one in coming:
+            one.cancel()
 
 
 def _closing(part: Part) -> Iterator[Part]:
@@ -124,36 +239,3 @@ def _closing(part: Part) -> Iterator[Part]:
     finally:
         if part.bundle is not None:
             part.bundle.close()
-
-
-def _bundled(
-    plan: Plan,
-    *,
-    mark_at: int,
-    headers: Mapping[Source, Header],
-    limit: int,
-    findings: Findings,
-    loose: list[tuple[tuple[str, ...], Source]],
-) -> Part | None:
-    """Read the files of a plan into one bundle. What can not stand in it goes to `loose`."""
-    made = bundle.Bundle(before=mark_at, after=len(plan.names) - mark_at - 1)
-    taken: list[Source] = []
-    for one in plan.sources:
-        try:
-            loaded = bundle.load(one.path, packed=compressed(str(one.path)))
-        except FileNotFoundError:
-            findings.refusals.append(Refusal(source=one, reason="MISSING", message="it is not there any more"))
-            continue
-        except Refused as error:
-            findings.refusals.append(Refusal(source=one, reason="FILE", message=str(error)))
-            continue
-        if loaded is None or not bundle.fits(loaded.text):
-            loose.append((plan.names, one))
-            continue
-        now = as_read(one, loaded.etag, loaded.stamp)
-        if now.id != one.id or names_in(loaded.text[: header_length(loaded.text)]) != headers[one].names:
-            findings.sources[one.id] = now
-            continue
-        made.add(loaded.text)
-        taken.append(one)
-    return Part(names=plan.names, sources=taken, limit=limit, bundle=made) if taken else None

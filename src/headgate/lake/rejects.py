@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +60,8 @@ class Rejects:
                 numbers = _numbers(part, mine, text)
                 rows = [_error_row(one, number) for one, number in zip(mine, numbers, strict=True)]
                 rows += _misfit_rows(part.misfits.get(place, []), text, set(numbers), schema)
+            for row in rows:
+                _shift(row, part.shift)
             self._put(part.sources[place], rows)
 
     def _put(self, source: Source, rows: Sequence[Mapping[str, object]]) -> None:
@@ -68,8 +71,15 @@ class Rejects:
         self.count += len(rows)
 
 
-def too_many(part: Part) -> list[Refusal]:
-    """The files of a part that have more rejected records than they may."""
+def _shift(row: dict[str, object], by: tuple[int, int]) -> None:
+    """A place in a part of a file as the place in the file."""
+    for name, distance in zip(("byte_offset", "record_number"), by, strict=True):
+        if isinstance(here := row[name], int):
+            row[name] = here + distance
+
+
+def too_many(part: Part, counted: Counter[str]) -> list[Refusal]:
+    """The files of a part that have, by now, more rejected records than they may; `counted` is by source id."""
     firsts = {one.file: _first_line(one) for one in reversed(part.errors)}
     for place, found in part.misfits.items():
         firsts.setdefault(place, f"{found[0].text!r} does not fit the column {found[0].column}")
@@ -79,8 +89,8 @@ def too_many(part: Part) -> list[Refusal]:
             reason="FILE",
             message=f"more than {part.limit} of its records would be rejected (--max_rejects); one: {firsts[place]}",
         )
-        for place, count in part.rejects().items()
-        if count > part.limit
+        for place in part.rejects()
+        if counted[part.sources[place].id] > part.limit
     ]
 
 

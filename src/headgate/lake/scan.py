@@ -15,6 +15,7 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.schema import Schema
 
 from headgate.lake.arrow import Array, Batch, call
@@ -73,6 +74,8 @@ class Part:
     taken: Counter[int] = field(default_factory=Counter[int])  #: rows the reader took, by place in `sources`
     errors: list[Error] = field(default_factory=list[Error])  #: complete when the pass is over
     markers: int = 0  #: found in the bundle
+    quick: tuple[Batch, Array] | None = None  #: all rows and their places, where the files had no fault
+    shift: tuple[int, int] = (0, 0)  #: bytes and records of the file before a part of it that is read alone
 
     def rejects(self) -> Counter[int]:
         """Rejected records by place in `sources`; counting ends a little above the limit."""
@@ -139,6 +142,19 @@ def batches(connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema) -
         yield from _pass(connection, part, schema, paths)
 
 
+def located(bundle: Bundle, names: Sequence[str], batch: Batch) -> tuple[Batch, Array, int]:
+    """A bundle's rows without its markers, each row's file, and how many markers there were."""
+    if not bundle.marked:
+        return batch, pa.repeat(pa.scalar(0, pa.int64()), batch.num_rows), 0
+    column = batch.column(names[bundle.before])
+    marks = call("starts_with", column, options=pc.MatchSubstringOptions(bundle.marker))
+    marks = call("coalesce", marks, pa.scalar(value=False))
+    texts = call("utf8_slice_codeunits", column.filter(marks), options=pc.SliceOptions(len(bundle.marker)))
+    numbers = call("replace_with_mask", pa.nulls(len(column), pa.int64()), marks, texts.cast(pa.int64()))
+    rows = call("invert", marks)
+    return batch.filter(rows), call("fill_null_forward", numbers).filter(rows), marks.true_count
+
+
 def _pass(
     connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema, paths: Sequence[str]
 ) -> Iterator[tuple[Batch, Array]]:
@@ -147,7 +163,7 @@ def _pass(
     current = pa.scalar(0, pa.int64())
     for raw in connection.sql(_query(part, schema, paths)).to_arrow_reader(BATCH):
         batch, files = raw, raw.column(_FILE).cast(pa.int64())
-        if part.bundle is not None:
+        if part.bundle is not None and part.bundle.marked:
             marks, files = call("is_valid", files), call("coalesce", call("fill_null_forward", files), current)
             current = files[len(files) - 1]
             part.markers += marks.true_count
@@ -190,7 +206,9 @@ def _query(part: Part, schema: Schema, paths: Sequence[str]) -> str:
         place = "file_index"
     else:
         source = reader(paths, declared, packed=False, rejects=0, buffer=_SHARE)
-        place = _marker(quoted(part.names[part.bundle.before]), part.bundle.marker)
+        place = "CAST(0 AS BIGINT)"
+        if part.bundle.marked:
+            place = _marker(quoted(part.names[part.bundle.before]), part.bundle.marker)
     inner.append(f"{place} AS {_FILE}")
     texts_and_values = f"SELECT {', '.join(inner)} FROM {source}"  # noqa: S608 - quoted above
     return f"SELECT {', '.join(outer)}, {_FILE}, {suspect} AS {_SUSPECT} FROM ({texts_and_values})"  # noqa: S608

@@ -1,4 +1,4 @@
-"""Times the ledger and the flow with an engine that does nothing: start, conditional, whole flow, and all of it at scale.
+"""This file is where the ledger and the flow are timed, with an engine that does nothing.
 
 `python benchmarks/flow.py latency|flow|scale|postgres [--json]`, one JSON document each.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import secrets
 import statistics
@@ -259,7 +260,8 @@ def postgres(processes: int = 2, events: int = 3_000) -> Mapping[str, float]:
             for _ in range(processes)
         ]
         for worker in workers:  # each says when it is ready; then all begin at once
-            assert worker.stdout and worker.stdout.readline().strip() == "ready"
+            assert worker.stdout
+            assert worker.stdout.readline().strip() == "ready"
         began = time.perf_counter()
         for worker in workers:
             assert worker.stdin
@@ -275,7 +277,10 @@ def postgres(processes: int = 2, events: int = 3_000) -> Mapping[str, float]:
 
 
 def main() -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30), cache_logger_on_first_use=True)
+    gc.collect()  # as `headgate serve` does, see app.py
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["latency", "flow", "scale", "postgres", "one-process"])
     parser.add_argument("--url", default="")

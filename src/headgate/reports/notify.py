@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
 
-import httpx
-
 from headgate.errors import Unavailable
 from headgate.flow.announce import RECOVERED
 from headgate.model import Json
@@ -33,6 +31,8 @@ class Notifier:
 
     def _post(self, kind: str, payload: Mapping[str, Json]) -> None:
         values = {**payload, "kind": kind, "text": words(kind, payload)}
+        import httpx  # noqa: PLC0415 - see app.py: a tenth of a second that only a message needs
+
         body = Template(self.template).safe_substitute(_escaped(values)) if self.template else json.dumps(values)
         try:
             answer = httpx.post(

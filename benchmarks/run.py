@@ -1,0 +1,241 @@
+"""This file is where every benchmark is run: prints the table, and keeps what was seen in docs/benchmarks.md.
+
+`python benchmarks/run.py [--only NAME…] [--quick] [--no-write]`. Figures are medians of one run on one machine; where a
+line is a ratio, both sides were measured in that run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+Seen = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table: what is promised, what was seen, whether it holds."""
+
+    what: str
+    line: str
+    seen: Callable[[Seen], str]
+    holds: Callable[[Seen], bool]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    command: tuple[str, ...]
+    quick: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def _per_s(value: float) -> str:
+    return f"{value:,.0f}/s"
+
+
+def _latency(key: str, what: str) -> Line:
+    return Line(
+        what,
+        "≤ 3 / 15 ms",
+        lambda seen: f"{seen[f'{key}_p50']:.2f} / {seen[f'{key}_p99']:.2f} ms",
+        lambda seen: seen[f"{key}_p50"] <= 3 and seen[f"{key}_p99"] <= 15,
+    )
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "accept": Benchmark(
+        ("server.py", "accept"),
+        (),
+        (
+            Line(
+                "durable accept over HTTP, 32 connections, one S3 record per POST (wrk)",
+                "≥ 4,000/s",
+                lambda s: f"{_per_s(s['posts_per_s'])} (p50 {s['p50_ms']:.1f} ms, p99 {s['p99_ms']:.1f} ms)",
+                lambda s: s["posts_per_s"] >= 4000 and not s["not_200"],
+            ),
+        ),
+    ),
+    "latency": Benchmark(
+        ("flow.py", "latency"),
+        (),
+        (
+            _latency("accept_to_start_ms", "accept → engine start, p50 / p99"),
+            _latency("a_ends_to_b_starts_ms", "A ends → B starts (conditional), p50 / p99"),
+        ),
+    ),
+    "flow": Benchmark(
+        ("flow.py", "flow"),
+        ("--events", "2000"),
+        (
+            Line(
+                "whole flow, no-op jobs, SQLite",
+                "≥ 3,000 runs/s",
+                lambda s: f"{s['runs_per_s']:,.0f} runs/s ({s['cpu_us_per_run']:.0f} µs of CPU a run)",
+                lambda s: s["runs_per_s"] >= 3000,
+            ),
+        ),
+    ),
+    "postgres": Benchmark(
+        ("flow.py", "postgres"),
+        ("--events", "2000"),
+        (
+            Line(
+                "whole flow, no-op jobs, PostgreSQL with 2 processes",
+                "≥ 1,400 runs/s",
+                lambda s: f"{s['runs_per_s']:,.0f} runs/s",
+                lambda s: s["runs_per_s"] >= 1400,
+            ),
+        ),
+    ),
+    "scale": Benchmark(
+        ("flow.py", "scale"),
+        ("--runs", "100000"),
+        (
+            Line(
+                "list page, accept, firing at 1M runs and 10k triggers against 10k runs",
+                "≤ 1.5×",
+                lambda s: ", ".join(f"{k} {v:.2f}×" for k, v in s["ratios"].items()),
+                lambda s: all(s["ratios"][k] <= 1.5 for k in ("list", "accept", "firing")),
+            ),
+        ),
+    ),
+    "supervision": Benchmark(
+        ("supervision.py",),
+        (),
+        (
+            Line(
+                "local command: dispatch → first output, supervised",
+                "≤ 8 ms",
+                lambda s: (
+                    f"{s['local_command']['first_output_p50']:.1f} ms (bare Popen "
+                    f"{s['bare_popen']['first_output_p50']:.1f} ms in the same run: {s['command_over_popen']}×)"
+                ),
+                lambda s: s["local_command"]["first_output_p50"] <= 8,
+            ),
+        ),
+    ),
+    "recovery": Benchmark(
+        ("server.py", "recovery"),
+        (),
+        (
+            Line(
+                "recovery after kill -9 with 20 runs under way, SQLite",
+                "< 1 s",
+                lambda s: (
+                    f"{s['taken_up_s']:.2f} s from exec to all taken up, the API answers after "
+                    f"{s['api_answers_s']:.2f} s"
+                ),
+                lambda s: s["taken_up_s"] < 1,
+            ),
+        ),
+    ),
+    "idle": Benchmark(
+        ("server.py", "idle"),
+        (),
+        (
+            Line(
+                "idle",
+                "< 1 % CPU, < 150 MB RSS",
+                lambda s: f"{s['cpu_percent']:.2f} % CPU, {s['rss_mb']:.0f} MB",
+                lambda s: s["cpu_percent"] < 1 and s["rss_mb"] < 150,
+            ),
+        ),
+    ),
+    "lake-big": Benchmark(
+        ("lake.py", "big"),
+        ("--mb", "200", "--rounds", "1"),
+        (
+            Line(
+                "1 GB CSV → Iceberg, typed, with quarantine",
+                "≥ 2.0× pandas + append; ≤ 1.25× (parse-only + write-only); peak < 800 MB",
+                lambda s: (
+                    f"{s['times_pandas_append']:.2f}× pandas + append, {s['of_parse_plus_write']:.2f}× the sum; "
+                    f"{s['ways']['headgate']['seconds']:.1f} s, {s['ways']['headgate']['mb_per_second']} MB/s; "
+                    f"peak {s['peak_rss_mb']:.0f} MB"
+                ),
+                lambda s: all(s["lines"].values()),
+            ),
+        ),
+    ),
+    "lake-small": Benchmark(
+        ("lake.py", "small"),
+        ("--files", "500", "--rounds", "1"),
+        (
+            Line(
+                "2,000 small CSVs given to the lake job as one manifest",
+                "one commit; ≤ 1.7 s",
+                lambda s: (
+                    f"{s['ways']['headgate']['seconds']:.2f} s "
+                    f"({s['times_pandas_append']:.0f}× one pandas + append a file)"
+                ),
+                lambda s: all(s["lines"].values()),
+            ),
+        ),
+    ),
+}
+
+
+def run(name: str, *, quick: bool) -> Seen:
+    benchmark = BENCHMARKS[name]
+    script, *arguments = [*benchmark.command, *(benchmark.quick if quick else ())]
+    done = subprocess.run(
+        [sys.executable, str(HERE / script), *arguments], stdout=subprocess.PIPE, text=True, check=True, timeout=3600
+    )
+    return json.loads(done.stdout[done.stdout.index("{") :])
+
+
+def machine() -> str:
+    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text("utf-8"))
+    return (
+        f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), Linux {platform.release()}, "
+        f"CPython {platform.python_version()}"
+    )
+
+
+def table(found: Mapping[str, Seen], load: float) -> str:
+    rows = ["| what | line | seen | holds |", "| --- | --- | --- | --- |"]
+    for name, seen in found.items():
+        for line in BENCHMARKS[name].lines:
+            rows.append(
+                f"| {line.what} | {line.line} | {line.seen(seen)} | {'yes' if line.holds(seen) else '**no**'} |"
+            )
+    today = time.strftime("%Y-%m-%d")
+    return "\n".join([f"Seen on {today}, {machine()}, load before the run {load:.1f}.", "", *rows])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", nargs="*", choices=list(BENCHMARKS), default=list(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="smaller inputs, to see that everything runs")
+    parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks.md as it is")
+    given = parser.parse_args()
+    load = os.getloadavg()[0]
+    found: dict[str, Seen] = {}
+    for name in given.only:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        found[name] = run(name, quick=given.quick)
+    made = table(found, load)
+    print(made)
+    if not given.no_write and not given.quick and len(given.only) == len(BENCHMARKS):
+        page = PAGE.read_text("utf-8")
+        before, rest = page.split(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from markupsafe import Markup
 
 from headgate.console import picture, views, words
 from headgate.gate import Gate
-from headgate.model import TERMINAL, Json, Run
+from headgate.model import TERMINAL, Run
 from headgate.shapes import time_json, trigger_state
 
 Fragments = Mapping[str, str]
@@ -49,13 +48,6 @@ def _asset(name: str) -> str:
     return f"/headgate/static/{name}?v={assets()[name].digest}"
 
 
-def _shown(value: Json) -> str:
-    """A value of a result: plain ones as words, others as JSON."""
-    if isinstance(value, str | int | float | bool):
-        return words.number_words(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
@@ -74,12 +66,12 @@ def _environment() -> Environment:
         "box_width": picture.WIDTH,
         "box_height": picture.HEIGHT,
         "job_line": picture.job_line,
-        "shown": _shown,
+        "job_look": picture.job_look,
         "can_leave": False,
     }
     for helper in (
         words.cause_words, words.cut, words.duration_words, words.moment_words, words.outcome_words, words.size_words,
-        words.trigger_words, words.values_words,
+        words.trigger_words, words.value_words, words.values_words,
     ):  # fmt: skip
         helpers[helper.__name__] = helper
     environment.globals.update(helpers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,13 +28,15 @@ LOOKS: Final[Mapping[RunState, Look]] = {
     RunState.STOPPED: Look("stopped", "■", "state-stopped"),
     RunState.SUCCEEDED: Look("succeeded", "✓", "state-succeeded"),
     RunState.FAILED: Look("failed", "✕", "state-failed"),
-    RunState.TIMEOUT: Look("timed out", "⧖", "state-timeout"),
+    RunState.TIMEOUT: Look("timed out", "◔", "state-timeout"),
     RunState.ERROR: Look("error", "!", "state-error"),
-    RunState.EXPIRED: Look("expired", "⌛", "state-expired"),
+    RunState.EXPIRED: Look("expired", "∅", "state-expired"),
 }
 NEVER: Final = Look("never ran", "·", "state-never")
 
 _UNITS: Final = ("kB", "MB", "GB", "TB")
+#: What people look for first.
+_FIRST: Final = ("rows", "rejects", "refused", "files", "views", "tables")
 _SHORT_ACTOR: Final = "urn:li:corpuser:"
 
 
@@ -63,8 +66,15 @@ def number_words(value: Json) -> str:
 def values_words(values: Mapping[str, Json], most: int = 4) -> str:
     """`rows 99,993 · rejects 7`: the first few plain values of a progress or a result."""
     plain = [(name, value) for name, value in values.items() if isinstance(value, int | float | str) and value != ""]
-    shown = [f"{name.replace('_', ' ')} {cut(number_words(value), 40)}" for name, value in plain[:most]]
-    return " · ".join(shown)
+    plain.sort(key=lambda one: _FIRST.index(one[0]) if one[0] in _FIRST else len(_FIRST))
+    return " · ".join(f"{name.replace('_', ' ')} {cut(value_words(name, value), 40)}" for name, value in plain[:most])
+
+
+def value_words(name: str, value: Json) -> str:
+    """A value of a progress or a result; an id is no number to put commas into."""
+    if isinstance(value, str | int | float | bool):
+        return str(value) if name.endswith("id") or "snapshot" in name else number_words(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def outcome_words(run: Run) -> str:

@@ -14,28 +14,47 @@ T = TypeVar("T")
 
 #: Seconds after which a ledger that has not answered counts as unavailable.
 PATIENCE: Final = 30.0
+_LATE: Final = "the ledger did not answer within {:g} s; what was sent may still be recorded, and may be sent again"
 
 
 class Landing:
     """Turns the ledger's futures into awaitables of one loop.
 
     The writer finishes a batch of futures at a time; only the first of them wakes the loop, the others are found there.
+    One look a second gives up on those that wait too long: a timer for each would cost more than the rest.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float = PATIENCE) -> None:
         self.loop = loop
+        self.patience = patience
         self._landed: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
         self._hopping = False
+        self._waiting: dict[asyncio.Future[Any], float] = {}  #: since when, oldest first
+        self._looking = False
 
-    async def wait(self, future: Future[T], seconds: float = PATIENCE) -> T:
-        """The future's result, or what it failed with. Raises LedgerUnavailable when it takes longer."""
+    async def wait(self, future: Future[T]) -> T:
+        """The future's result, or what it failed with. Raises LedgerUnavailable when it takes longer than `patience`."""
         waiter: asyncio.Future[T] = self.loop.create_future()
+        self._waiting[waiter] = self.loop.time()
+        if not self._looking:
+            self._looking = True
+            self.loop.call_later(min(1.0, self.patience), self._look)
         future.add_done_callback(lambda done: self._land(waiter, done))
-        late = self.loop.call_later(seconds, _give_up, waiter, seconds)
         try:
             return await waiter
         finally:
-            late.cancel()
+            del self._waiting[waiter]
+
+    def _look(self) -> None:
+        late = self.loop.time() - self.patience
+        for waiter, since in list(self._waiting.items()):
+            if since > late:
+                break
+            if not waiter.done():
+                waiter.set_exception(LedgerUnavailable(_LATE.format(self.patience)))
+        self._looking = bool(self._waiting)
+        if self._looking:
+            self.loop.call_later(min(1.0, self.patience), self._look)
 
     def _land(self, waiter: asyncio.Future[T], done: Future[T]) -> None:
         """Called in the writer's thread."""
@@ -56,10 +75,3 @@ class Landing:
                 waiter.set_exception(error)
             else:
                 waiter.set_result(done.result())
-
-
-def _give_up(waiter: asyncio.Future[Any], seconds: float) -> None:
-    if not waiter.done():
-        waiter.set_exception(
-            LedgerUnavailable(f"the ledger did not answer within {seconds:g} s; what was sent may still be recorded")
-        )

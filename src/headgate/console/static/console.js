@@ -72,50 +72,88 @@
     tick();
   }
 
+  // --- streams: open only while the page is seen, for a browser opens but six to one server
+
+  const streams = [];
+
+  function whileSeen(open) {
+    let source = null;
+    const stream = {
+      wake() { if (!source && !document.hidden) source = open(); },
+      rest() { source?.close(); source = null; },
+    };
+    streams.push(stream);
+    stream.wake();
+    return stream;
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    for (const stream of streams) document.hidden ? stream.rest() : stream.wake();
+  });
+  window.addEventListener("pagehide", () => { for (const stream of streams) stream.rest(); });
+  window.addEventListener("pageshow", () => { for (const stream of streams) stream.wake(); });
+
   function follow(address) {
     const link = byId("link");
-    const source = new EventSource(address);
-    const say = (live, words) => { link.dataset.live = live; link.textContent = words; };
-    source.addEventListener("open", () => say("yes", "live"));
-    source.addEventListener("view", (event) => {
-      say("yes", "live");
-      for (const [id, html] of Object.entries(JSON.parse(event.data))) {
-        if (id === "runs") replaceRows(html);
-        else if (id === "log-attempt") newestAttempt(html);
-        else replace(id, html);
-      }
+    const say = (live, words) => {
+      if (link.textContent === words) return;
+      link.dataset.live = live;
+      link.textContent = words;
+    };
+    whileSeen(() => {
+      const source = new EventSource(address);
+      source.addEventListener("open", () => say("yes", "live"));
+      source.addEventListener("view", (event) => {
+        say("yes", "live");
+        for (const [id, html] of Object.entries(JSON.parse(event.data))) {
+          if (id === "runs") replaceRows(html);
+          else if (id === "log-attempt") newestAttempt(html);
+          else replace(id, html);
+        }
+      });
+      source.addEventListener("problem", (event) => say("no", JSON.parse(event.data).message));
+      source.addEventListener("error", () => {
+        const closed = source.readyState === EventSource.CLOSED;
+        say("no", closed ? "not live: reload the page" : "connecting again…");
+      });
+      return source;
     });
-    source.addEventListener("problem", (event) => say("no", JSON.parse(event.data).message));
-    source.addEventListener("error", () => {
-      const closed = source.readyState === EventSource.CLOSED;
-      say("no", closed ? "not live: reload the page" : "connecting again…");
-    });
-    window.addEventListener("pagehide", () => source.close());
   }
 
   // --- the log
 
-  let reading = null;
+  let logStream = null;
   let attemptShown = null;
 
   function readLog(attempt) {
     const log = byId("log");
     const state = byId("log-state");
-    const query = new URLSearchParams({ follow: "1" });
-    if (attempt !== null) query.set("attempt", attempt);
-    reading?.close();
+    let next = 0;
+    let over = false;
+    logStream?.rest();
+    streams.splice(streams.indexOf(logStream), logStream ? 1 : 0);
     log.textContent = "";
-    const source = new EventSource(`${log.dataset.log}?${query}`);
-    reading = source;
-    source.addEventListener("open", () => { state.textContent = "following"; });
-    source.addEventListener("log", (event) => {
-      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-      log.append(JSON.parse(event.data).text);
-      if (atEnd) log.scrollTop = log.scrollHeight;
+    logStream = whileSeen(() => {
+      if (over) return null;
+      const query = new URLSearchParams({ follow: "1", offset: next });
+      if (attempt !== null) query.set("attempt", attempt);
+      const source = new EventSource(`${log.dataset.log}?${query}`);
+      source.addEventListener("open", () => { state.textContent = "following"; });
+      source.addEventListener("log", (event) => {
+        const part = JSON.parse(event.data);
+        const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+        next = part.next;
+        log.append(part.text);
+        if (atEnd) log.scrollTop = log.scrollHeight;
+      });
+      source.addEventListener("end", () => {
+        over = true;
+        state.textContent = log.textContent ? "complete" : "empty";
+        source.close();
+      });
+      source.addEventListener("error", () => { if (!over) state.textContent = "connecting again…"; });
+      return source;
     });
-    source.addEventListener("end", () => { state.textContent = log.textContent ? "complete" : "empty"; source.close(); });
-    source.addEventListener("error", () => { state.textContent = "connecting again…"; });
-    window.addEventListener("pagehide", () => source.close());
   }
 
   function newestAttempt(number) {

@@ -14,6 +14,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 PREFIX = "up/"
@@ -197,12 +198,12 @@ class Load:
             key = f"{PREFIX}posted-{thread}-{number}.csv"
             number += 1
             # the same event again until someone takes it: that is what S3, SQS and SNS do
-            while not self._over.is_set():
-                answer = post_event(self.ports[number % len(self.ports)], key)
+            for attempt in count():
+                answer = post_event(self.ports[(number + attempt) % len(self.ports)], key)
                 if answer is not None:
                     self.acknowledged[answer] = key
+                if answer is not None or self._over.wait(0.05):
                     break
-                self._over.wait(0.05)
 
     def _drop(self) -> None:
         number = 0
@@ -224,7 +225,7 @@ def post_event(port: int, key: str) -> str | None:
         "eventTime": "2026-01-01T00:00:00.000Z",
         "s3": {"bucket": {"name": "raw"}, "object": {"key": key, "size": 1, "eTag": "e", "sequencer": "01"}},
     }
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
     try:
         connection.request(
             "POST",

@@ -1,4 +1,4 @@
-"""This file is where a real `headgate serve` is timed: durable accepts over HTTP (by wrk), recovery after kill -9, and what it costs idle.
+"""This file is where a real `headgate serve` is timed: accepts over HTTP (by wrk), recovery after kill -9, idle.
 
 `python benchmarks/server.py accept|recovery|idle`, one JSON document each.
 """

@@ -9,6 +9,7 @@ In the order things happen:
     dispatch     a claimed run is handed to its engine
     watch        what an engine tells becomes the run's state; time limits, stops, takeovers
     ending       whether an ended attempt is tried again
+    timeouts     what time limit a job's past suggests
     conditional  what a run's end does at the triggers that watch it
     announce     who is told
 """

@@ -43,7 +43,7 @@ class Watch:
 def _say(attempt_id: str, ending: Ending, future: Future[RunState | None]) -> None:
     error = future.exception()
     if error is not None:
-        # the end is kept where the engine keeps it: the next start of the server takes the run over and reads it
+        # the end is kept where the engine keeps it: the sweep has the run taken up again, and it is told once more
         _log.error("an end could not be written", attempt=attempt_id, state=ending.state, error=str(error))
     else:
         say = _log.debug if ending.state is RunState.SUCCEEDED else _log.info

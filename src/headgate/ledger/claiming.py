@@ -101,8 +101,8 @@ _ABANDONED = (
         sa.or_(schema.worker.c.until.is_(None), schema.worker.c.until < bindparam("now")),
     )
     .order_by(schema.run.c.seq)
-    .limit(256)
 )
+_OWN = sa.select(schema.run).where(schema.run.c.owner == bindparam("me"), schema.IS_OCCUPYING)
 _TAKE_OVER = (
     schema.run.update().where(schema.run.c.seq.in_(bindparam("seqs", expanding=True))).values(owner=bindparam("me"))
 )
@@ -181,11 +181,11 @@ def take_over(
     now = float("inf") if everyone else batch.now
     found = [
         row
-        for row in connection.execute(_abandoned(connection), {"me": me, "now": now})
+        for row in connection.execute(_abandoned(connection), {"me": me, "now": now}).all()
         if everyone or place_of(row.owner) == place_of(me) or row.until + patience < batch.now
     ]
-    if found:
-        connection.execute(_TAKE_OVER, {"seqs": [row.seq for row in found], "me": me})
+    for start in range(0, len(found), 500):
+        connection.execute(_TAKE_OVER, {"seqs": [row.seq for row in found[start : start + 500]], "me": me})
     for row in found:
         fields = list(row)[:-1]
         _replace(fields, owner=me)
@@ -193,6 +193,14 @@ def take_over(
         here = place_of(row.owner) == place_of(me)
         batch.after(lambda run=run, here=here: hand_over(run, here))
     return [RunId(row.id) for row in found]
+
+
+def take_up_again(batch: Batch, me: str, hand_over: Callable[[Run, bool], None]) -> list[RunId]:
+    """Hand our own runs over once more: who runs them finds the first start, and tells an end it has told before."""
+    found = [rows.to_run(row) for row in batch.connection.execute(_OWN, {"me": me})]
+    for run in found:
+        batch.after(lambda run=run: hand_over(run, True))
+    return [run.id for run in found]
 
 
 def place_of(replica: str) -> str:

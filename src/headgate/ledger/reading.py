@@ -108,7 +108,7 @@ def find_run(connection: Connection, name: str) -> Run:
 
 def list_runs(connection: Connection, wanted: RunFilter, *, before: int | None, limit: int) -> Page[Run]:
     """Runs newest first: those under way and those over, merged by their number."""
-    found: list[Any] = []
+    by_number: dict[int, Any] = {}
     for table in (schema.run, schema.history):
         statement = sa.select(table).order_by(table.c.seq.desc()).limit(limit + 1)
         if before is not None:
@@ -119,8 +119,9 @@ def list_runs(connection: Connection, wanted: RunFilter, *, before: int | None, 
             statement = statement.where(table.c.state == wanted.state.value)
         if wanted.trigger:
             statement = statement.where(table.c.trigger == wanted.trigger)
-        found.extend(connection.execute(statement))
-    found.sort(key=lambda row: row.seq, reverse=True)
+        # one that ends between the two looks is seen by both; over is what it is
+        by_number.update({row.seq: row for row in connection.execute(statement)})
+    found = [by_number[number] for number in sorted(by_number, reverse=True)]
     runs = [rows.to_run(row) for row in found[:limit]]
     return Page(runs, runs[-1].seq if len(found) > limit else None)
 
@@ -271,6 +272,18 @@ def last_runs(connection: Connection, jobs: Sequence[JobName]) -> dict[JobName, 
         if page.items:
             newest[name] = page.items[0]
     return newest
+
+
+def durations(connection: Connection, job: str, *, newest: int = 100) -> list[float]:
+    """How long the newest successful runs of the job took, in seconds."""
+    table = schema.history
+    found = connection.execute(
+        sa.select(table.c.started_at, table.c.ended_at)
+        .where(table.c.job == job, table.c.state == RunState.SUCCEEDED.value)
+        .order_by(table.c.seq.desc())
+        .limit(newest)
+    )
+    return [ended - started for started, ended in found if started is not None]
 
 
 def counts(connection: Connection) -> dict[str, dict[str, int]]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from headgate.ledger import rows, schema
+from headgate.ledger import dialects, rows, schema
 from headgate.ledger.writer import Batch
 from headgate.model import Action, Cause, Job, JobName, Predecessor, RunId, RunState, new_run_id
 
 Row = dict[str, object]
 
+_LOCK_JOB = sa.select(schema.job.c.name).where(schema.job.c.name == sa.bindparam("job"))
 _UNDER_WAY = (
     sa.select(sa.func.count())
     .select_from(schema.run)
@@ -90,5 +91,7 @@ def at_limit(batch: Batch, job: Job, *, added: int) -> bool:
     """Whether a job that does not queue has no place left, counting `added` runs of this batch not yet written."""
     if job.queue:
         return False
+    # asked at the same moment at two replicas, each would see the other's place as free
+    batch.connection.execute(dialects.for_update(_LOCK_JOB, batch.connection), {"job": job.name}).all()
     under_way = int(batch.connection.execute(_UNDER_WAY, {"job": job.name}).scalar_one())
     return under_way + added >= job.max_concurrent_runs

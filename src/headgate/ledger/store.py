@@ -204,6 +204,16 @@ class Ledger:
             lambda batch: claiming.take_over(batch, self.id, self.on_adopted, everyone=everyone, patience=patience)
         )
 
+    def take_up_again(self) -> Future[list[RunId]] | None:
+        """Where a write failed or a commit was not answered, hand our runs to `on_adopted` again; else None.
+
+        An end that could not be written is told once more that way, and a claim whose commit was cut off is started.
+        """
+        if not self._writer.uncertain.is_set():
+            return None
+        self._writer.uncertain.clear()
+        return self._write(lambda batch: claiming.take_up_again(batch, self.id, self.on_adopted))
+
     # -- definitions
 
     @property
@@ -259,6 +269,11 @@ class Ledger:
     def last_runs(self, jobs: Sequence[JobName]) -> dict[JobName, Run]:
         with self._reading() as connection:
             return reading.last_runs(connection, jobs)
+
+    def durations(self, job: str) -> list[float]:
+        """How long the job's newest successful runs took, in seconds."""
+        with self._reading() as connection:
+            return reading.durations(connection, job)
 
     def attempts(self, run: Run) -> list[Attempt]:
         with self._reading() as connection:

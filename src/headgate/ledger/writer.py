@@ -90,6 +90,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"{name}-writer", daemon=True)
         self._closed = False
+        self._closing = threading.Lock()
+        self.uncertain = threading.Event()  #: a batch failed, or its commit was not answered: see Ledger.take_up_again
         self._connection: Connection | None = None
         self.batches = 0
         self.replays = 0  #: batches that had to be done one by one: an operation failed, or something is wrong
@@ -100,19 +102,22 @@ class Writer:
 
     def submit(self, group: Group[T], argument: object) -> Future[T]:
         future: Future[T] = Future()
-        if self._closed:
-            future.set_exception(LedgerUnavailable("the ledger is closed"))
-        else:
-            self._queue.put(_Operation(group, argument, future))
+        with self._closing:  # or an operation could come after the last one, and nobody would ever answer it
+            if not self._closed:
+                self._queue.put(_Operation(group, argument, future))
+                return future
+        future.set_exception(LedgerUnavailable("the ledger is closed"))
         return future
 
     def close(self) -> None:
         """Write what is queued, then stop."""
-        if not self._closed:
+        with self._closing:
+            if self._closed:
+                return
             self._closed = True
             self._queue.put(None)
-            if self._thread.is_alive():
-                self._thread.join(timeout=30)
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
 
     def _run(self) -> None:
         ended = False
@@ -142,7 +147,7 @@ class Writer:
         until = time.monotonic() + PATIENCE
         for attempt in range(TRIES):
             try:
-                self._try(ordered, one_by_one=one_by_one)
+                actions, results = self._try(ordered, one_by_one=one_by_one)
             except (IntegrityError, HeadgateError) as error:
                 if one_by_one:
                     self._fail(ordered, error)
@@ -164,10 +169,14 @@ class Writer:
                 one_by_one = True
                 self.replays += 1
             else:
+                _act(actions)
+                for operation, result in zip(ordered, results, strict=True):
+                    _answer(operation.future, result)
                 return
         self._fail(ordered, LedgerUnavailable("the ledger could not commit; see the log"))
 
-    def _try(self, ordered: list[_Operation], *, one_by_one: bool) -> None:
+    def _try(self, ordered: list[_Operation], *, one_by_one: bool) -> tuple[list[Callable[[], None]], list[object]]:
+        """Do it in one transaction; answers what is to be done now that it is durable, and the results."""
         connection = self._connect()
         batch = Batch(connection, time.time(), claimer=self.claimer)
         kept = False
@@ -177,15 +186,17 @@ class Writer:
             results = work(batch, ordered)
             self._before_commit(batch)
             dialects.notify(connection, batch.to_wake)
-            dialects.finish_writing(connection, keep=True)
+            try:
+                dialects.finish_writing(connection, keep=True)
+            except DBAPIError:
+                # it may be durable all the same: then its claims are written, and what was to follow is not done
+                self.uncertain.set()
+                raise
             kept = True
         finally:
             if not kept:
                 self._give_up_transaction(connection)
-        for action in batch.actions:
-            action()
-        for operation, result in zip(ordered, results, strict=True):
-            _answer(operation.future, result)
+        return batch.actions, results
 
     def _together(self, batch: Batch, ordered: list[_Operation]) -> list[object]:
         results: list[object] = []
@@ -202,7 +213,7 @@ class Writer:
     def _singly(self, batch: Batch, ordered: list[_Operation]) -> list[object]:
         results: list[object] = []
         for one in ordered:
-            actions, claims = len(batch.actions), set(batch.to_claim)
+            actions, claims, started = len(batch.actions), set(batch.to_claim), dict(batch.started)
             savepoint = batch.connection.begin_nested()
             try:
                 results.append(one.group.apply(batch, [one.argument])[0])
@@ -212,7 +223,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - the caller of this one operation gets it, the others go on
                 savepoint.rollback()
                 del batch.actions[actions:]
-                batch.to_claim.intersection_update(claims)
+                batch.to_claim, batch.started = claims, started
                 results.append(error)
         return results
 
@@ -240,8 +251,18 @@ class Writer:
                 return
 
     def _fail(self, ordered: list[_Operation], error: Exception) -> None:
+        self.uncertain.set()
         for operation in ordered:
             _answer(operation.future, error)
+
+
+def _act(actions: Sequence[Callable[[], None]]) -> None:
+    """The batch is durable: whatever goes wrong with one who is told, it is neither undone nor done again."""
+    for action in actions:
+        try:
+            action()
+        except Exception:  # noqa: BLE001 - see the docstring
+            _log.exception("something that should follow a commit failed")
 
 
 def _answer(future: Future[Any], result: object) -> None:

@@ -93,6 +93,7 @@ class Sweep:
             for run in overdue:
                 self._ledger.stop(Stop(run, SYSTEM, TIMED_OUT))
             self._ask_stops(stopping, now)
+            self._ledger.take_up_again()
             self._take_over(now)
         if self._schedules:
             self._tick(now)

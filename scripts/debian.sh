@@ -9,6 +9,13 @@ have() {
     esac
 }
 
+hint() {
+    case " $missing " in
+        *" postgresql "*) echo "debian: or go without it: HEADGATE_NO_POSTGRES=1 make test" >&2 ;;
+        *" chromium "*) echo "debian: or go without it: HEADGATE_NO_BROWSER=1 make test" >&2 ;;
+    esac
+}
+
 missing=
 for name in "$@"; do
     have "$name" || missing="$missing $name"
@@ -17,10 +24,12 @@ done
 
 if ! command -v apt-get > /dev/null 2>&1; then
     echo "debian: missing:$missing; install what your system has for it and run this again" >&2
+    hint
     exit 1
 fi
 if [ "$(id -u)" -ne 0 ]; then
     echo "debian: missing:$missing; run this as root once: apt-get install$missing" >&2
+    hint
     exit 1
 fi
 echo "debian: installing$missing"

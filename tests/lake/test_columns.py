@@ -89,6 +89,7 @@ def test_a_whole_number_is_exact_or_rejected(texts: list[str]) -> None:
         (t.TimestampType(), "2026-02-16T10:00:00.1234567", None),
         (t.TimestampType(), "2026-02-16 10:00:00 Europe/Paris", None),
         (t.TimestampType(), "2026-02-16", "2026-02-16 00:00:00"),
+        (t.TimestampType(), "2026-02-16T10", "2026-02-16 10:00:00"),
         (t.TimestampType(), "infinity", None),
     ],
 )

@@ -175,6 +175,9 @@ def _timestamp(plain: str) -> Cast:
     zoned = "regexp_matches({text}, ':[0-9.]+ ?[+-][0-9]{1,2}(:?[0-9]{2})?$')"
     utc = "make_timestamp(epoch_us(try_cast({text} AS TIMESTAMPTZ)))"
     lossy = "regexp_matches({text}, '\\.[0-9]{6}0*[1-9]|[A-Za-z]{2,}')"
+    # ISO 8601 allows the hour alone, and the quick reader takes it
+    hour = "CASE WHEN strlen({text}) = 13 THEN try_cast({text} || ':00' AS TIMESTAMP) END"
+    plain = f"coalesce({plain}, {hour})"
     return Cast(
         declared="VARCHAR",
         value=f"CASE WHEN {unusual} AND {zoned} THEN {utc} ELSE {plain} END",

@@ -159,16 +159,17 @@ class Passes:
         self._quick(part, made.records)
         return part
 
-    def _quick(self, part: Part, records: bytes) -> bool:
-        """Read the part's rows if there is no fault in them; returns whether its quotes are as they should be."""
-        if not quick.regular(records):
-            return False
+    def _quick(self, part: Part, records: bytes) -> quick.Quotes:
+        """Read the part's rows if there is no fault in them; returns what its quotes are like."""
+        found = quick.quotes(records)
+        if found is quick.Quotes.IRREGULAR:
+            return found
         batch = quick.faultless(records, part.names, self.schema)
         if batch is not None and part.bundle is not None:
             rows, places, markers = located(part.bundle, part.names, batch)
             if markers == (len(part.sources) if part.bundle.marked else 0):
                 part.quick, part.markers = (rows, places), markers
-        return True
+        return found
 
     def _cut(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[Part]:
         """One large file, chunk by chunk."""
@@ -187,7 +188,7 @@ class Passes:
         [source] = plan.sources
         header, offset, records = text.header, len(text.header), 1
 
-        def read(chunk: bytes) -> tuple[Part, bool, bytes]:
+        def read(chunk: bytes) -> tuple[Part, quick.Quotes, bytes]:
             made = bundle.Bundle(before=-1, after=0)
             made.add(header + chunk)
             part = Part(names=plan.names, sources=[source], limit=self.limit, bundle=made)
@@ -196,16 +197,16 @@ class Passes:
         if names_in(header) != self.headers[source].names:
             self.findings.alone.add(source.id)  # it is being changed: to be compared with what was announced
             return
-        for part, regular, chunk in ahead(pool, (partial(read, one) for one in quick.chunks(text.file))):
+        for part, quotes, chunk in ahead(pool, (partial(read, one) for one in quick.chunks(text.file))):
             if self._given_up(source):
                 return
-            if not regular:
+            if quotes is quick.Quotes.IRREGULAR:
                 self.findings.alone.add(source.id)
                 return
             part.shift = (offset - len(header), records - 1)
             offset += len(chunk)
-            blank = b"\n\n" in chunk or b"\n\r\n" in chunk or chunk.startswith((b"\n", b"\r\n"))
-            records += count(chunk) if part.quick is None or blank else part.quick[0].num_rows
+            rows = part.quick[0].num_rows if part.quick and quotes is quick.Quotes.FULL else count(chunk)
+            records += rows
             yield from _closing(part)
 
     def _given_up(self, source: Source) -> bool:

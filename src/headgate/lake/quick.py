@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from enum import Enum, auto
 from typing import BinaryIO, Final
 
 import pyarrow as pa
@@ -24,13 +25,15 @@ CHUNK: Final = 4 << 20
 #: Records longer than this are left to the careful reader.
 _LONGEST: Final = 2 * CHUNK
 _FIELD: Final = r'(?:[^",\r\n]*|"[^"]*(?:""[^"]*)*")'
-_REGULAR: Final = rf"\A(?:{_FIELD}(?:,|\r?\n))*\z"
+#: Records of two fields or more, none of them blank; and any records.
+_FULL: Final = rf"\A(?:{_FIELD}(?:,{_FIELD})+\r?\n)*\z"
+_ANY: Final = rf"\A(?:{_FIELD}(?:,|\r?\n))*\z"
 
 
 def chunks(file: BinaryIO, *, size: int = CHUNK) -> Iterator[bytes]:
     """The rest of a file in chunks of whole records, each ending with a line end (the last gets one).
 
-    A line end inside quotes ends no record. Where quotes are not balanced the cuts are wrong, and `regular` says so.
+    A line end inside quotes ends no record. Where quotes are not balanced the cuts are wrong, and `quotes` says so.
     """
     rest, odd = b"", 0
     while block := file.read(size):
@@ -58,10 +61,21 @@ def _cut(text: bytes, odd: int) -> int:
     return 0
 
 
-def regular(text: bytes) -> bool:
-    """Whether every quote opens a field, closes it, or is doubled inside one, and the last field ends with a line."""
-    options = pc.MatchSubstringOptions(_REGULAR)
-    return bool(call("match_substring_regex", pa.array([text], pa.binary()), options=options)[0].as_py())
+class Quotes(Enum):
+    """What the quotes of a text of whole records are like."""
+
+    FULL = auto()  #: as they should be, and no line is blank: there are as many records as rows
+    REGULAR = auto()  #: as they should be; some lines may be blank
+    IRREGULAR = auto()  #: some do not open a field, close it, or are doubled inside one
+
+
+def quotes(text: bytes) -> Quotes:
+    """Look at all of the text, once, or twice if there are blank lines."""
+    whole = pa.array([text], pa.binary())
+    for pattern, found in ((_FULL, Quotes.FULL), (_ANY, Quotes.REGULAR)):
+        if call("match_substring_regex", whole, options=pc.MatchSubstringOptions(pattern))[0].as_py():
+            return found
+    return Quotes.IRREGULAR
 
 
 def faultless(text: bytes, names: Sequence[str], schema: Schema) -> Batch | None:

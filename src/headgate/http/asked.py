@@ -51,7 +51,7 @@ def _token_seq(token: str | None) -> int | None:
 
 
 async def _before(
-    before: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+    before: Annotated[str | None, Query(description="What the page before gave as next.")] = None,
 ) -> int | None:
     return _token_seq(before)
 

@@ -78,10 +78,8 @@ def _answers(schema: dict[str, Any], description: str) -> dict[str, Any]:
     },
 )
 async def take_events(request: Request) -> Response:
-    """Take S3 notifications, EventBridge events, SNS and SQS envelopes, and MinIO's webhook.
-
-    The bare ASGI door of the same path answers before this route is asked; both call the same function.
-    """
+    """Take S3 notifications, EventBridge events, SNS and SQS envelopes, and MinIO's webhook."""
+    # the bare ASGI door of this path answers before this route is asked; both call the same function
     door: EventsDoor = request.app.state.events
     try:
         status, body = await door.answer(request.scope, request.receive)

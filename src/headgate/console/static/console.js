@@ -47,6 +47,7 @@
     place.scrollLeft = left;
     localTimes(place);
     shown.set(id, html);
+    tick();
   }
 
   function replaceRows(html) {

@@ -47,8 +47,8 @@ UNNAMED: Final = {
     "pytest-xdist": "a plugin of pytest",
 }
 
-#: What scripts on AWS Glue have of their own, and modules that tests make on the fly.
-ELSEWHERE: Final = {"awsglue", "pyspark"}
+#: What scripts on AWS Glue have of their own, and what only type checkers know.
+ELSEWHERE: Final = {"awsglue", "pyspark", "_typeshed"}
 
 
 @pytest.fixture(scope="module")

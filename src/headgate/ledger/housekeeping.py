@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +46,35 @@ def workers(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(sa.select(schema.worker)).mappings()]
 
 
+_EARLIER = schema.outbox.alias("earlier")
 _DUE = (
     sa.select(schema.outbox)
-    .where(schema.outbox.c.not_before <= bindparam("now"), schema.outbox.c.claimed_until < bindparam("now"))
+    .where(
+        schema.outbox.c.not_before <= bindparam("now"),
+        schema.outbox.c.claimed_until < bindparam("now"),
+        schema.outbox.c.channel.not_in(bindparam("busy", expanding=True)),
+        # a recovery is never told before the failure it is the end of
+        sa.not_(
+            sa.exists().where(
+                _EARLIER.c.channel == schema.outbox.c.channel,
+                _EARLIER.c.subject == schema.outbox.c.subject,
+                _EARLIER.c.seq < schema.outbox.c.seq,
+            )
+        ),
+    )
     .order_by(schema.outbox.c.seq)
     .limit(bindparam("most"))
 )
 
 
-def take_letters(batch: Batch, *, most: int, hold: float) -> list[Letter]:
-    """The oldest due messages, kept from other deliverers for `hold` seconds. A crash gives them back by itself."""
+def take_letters(batch: Batch, *, most: int, hold: float, busy: Sequence[str] = ()) -> list[Letter]:
+    """The oldest due messages, kept from other deliverers for `hold` seconds. A crash gives them back by itself.
+
+    Of one channel and subject only the first is given out, the next when that is delivered; of `busy` channels none.
+    """
     found = batch.connection.execute(
-        dialects.for_update(_DUE, batch.connection, skip_locked=True), {"now": batch.now, "most": most}
+        dialects.for_update(_DUE, batch.connection, skip_locked=True),
+        {"now": batch.now, "most": most, "busy": list(busy)},
     ).all()
     if found:
         batch.connection.execute(
@@ -124,5 +141,7 @@ def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
         connection.execute(event.delete().where(event.c.seq.in_(some)))
     if not gone:
         connection.execute(schema.audit.delete().where(schema.audit.c.at < before))
+        # those of one firing; the one latch of mode `any` waits however long it takes
+        connection.execute(schema.latch.delete().where(schema.latch.c.root != "", schema.latch.c.at < before))
         connection.execute(schema.worker.delete().where(schema.worker.c.until < before))
     return gone, [row.id for row in runs]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from headgate.errors import NotFound
-from headgate.ledger import rows, schema
+from headgate.ledger import dialects, rows, schema
 from headgate.model import (
     Attempt,
     Decision,
@@ -183,7 +183,7 @@ def list_events(connection: Connection, wanted: EventFilter, *, before: int | No
     if wanted.until:
         statement = statement.where(event.c.received_at <= wanted.until.timestamp())
     if wanted.prefix:
-        statement = statement.where(_under(wanted.prefix))
+        statement = statement.where(_under(wanted.prefix, connection))
     if wanted.only_failed:
         failed = sa.select(schema.decision.c.event_seq).join(
             schema.history, schema.history.c.seq == schema.decision.c.run_seq
@@ -199,14 +199,15 @@ def list_events(connection: Connection, wanted: EventFilter, *, before: int | No
     return Page(items, items[-1].seq if len(found) > limit else None)
 
 
-def _under(prefix: str) -> sa.ColumnElement[bool]:
+def _under(prefix: str, connection: Connection) -> sa.ColumnElement[bool]:
     event = schema.event
+    column = event.c.key if dialects.is_sqlite(connection) else sa.collate(event.c.key, "C")  # by bytes, as S3 does
     text = prefix.removeprefix("s3://")
     bucket, slash, key = text.partition("/")
-    in_bucket = sa.and_(event.c.bucket == bucket, event.c.key >= key, event.c.key < key + "\U0010ffff")
+    in_bucket = sa.and_(event.c.bucket == bucket, column >= key, column < key + "\U0010ffff")
     if prefix.startswith("s3://"):
         return in_bucket if slash else event.c.bucket == bucket
-    return sa.or_(in_bucket, sa.and_(event.c.key >= text, event.c.key < text + "\U0010ffff"))
+    return sa.or_(in_bucket, sa.and_(column >= text, column < text + "\U0010ffff"))
 
 
 def decisions_of(connection: Connection, events: Sequence[int]) -> dict[int, list[Decision]]:

@@ -219,6 +219,7 @@ outbox = Table(
     Column("created_at", Double, nullable=False),
     Column("claimed_until", Double, nullable=False),
     Index("outbox_due", "not_before"),
+    Index("outbox_subject", "channel", "subject", "seq"),
 )
 
 audit = Table(

@@ -353,8 +353,8 @@ class Ledger:
         with self._reading() as connection:
             return housekeeping.workers(connection)
 
-    def take_letters(self, *, most: int, hold: float) -> Future[list[Letter]]:
-        return self._write(lambda batch: housekeeping.take_letters(batch, most=most, hold=hold))
+    def take_letters(self, *, most: int, hold: float, busy: Sequence[str] = ()) -> Future[list[Letter]]:
+        return self._write(lambda batch: housekeeping.take_letters(batch, most=most, hold=hold, busy=busy))
 
     def delivered(self, letter: Letter) -> Future[None]:
         return self._write(lambda batch: housekeeping.delivered(batch, letter))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
@@ -19,7 +20,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 EVERY = 5.0  #: seconds between looks when nobody says that there is something
 HOLD = 60.0  #: seconds a message is kept from other deliverers
-MOST = 32
+MOST = 16  #: messages taken at a time: so few that a slow receiver gets through them while they are held
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 900.0  #: seconds between tries; doubles
 GIVE_UP = 3 * 86_400.0  #: seconds after which a message is of no use to anyone
 THREADS = 4  #: for each receiver
@@ -32,6 +33,8 @@ class Deliver:
         self._ledger = ledger
         self._reporters = reporters
         self._pools = {name: ThreadPoolExecutor(THREADS, thread_name_prefix=f"tell-{name}") for name in reporters}
+        self._under_way: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliver", daemon=True)
@@ -65,13 +68,17 @@ class Deliver:
     def _turn(self) -> bool:
         if not self._ledger.outbox()[0]:
             return False
-        letters = wait_for(self._ledger.take_letters(most=MOST, hold=HOLD))
+        with self._counting:
+            busy = [channel for channel, count in self._under_way.items() if count >= THREADS]
+        letters = wait_for(self._ledger.take_letters(most=MOST, hold=HOLD, busy=busy))
         for letter in letters:
             pool = self._pools.get(letter.channel)
             if pool is None:
                 self._ledger.not_delivered(letter, "nobody of that name is in the settings", time.time() + 3600)
-            else:
-                pool.submit(self._deliver, letter)
+                continue
+            with self._counting:
+                self._under_way[letter.channel] += 1
+            pool.submit(self._deliver, letter)
         return len(letters) == MOST
 
     def _deliver(self, letter: Letter) -> None:
@@ -79,15 +86,17 @@ class Deliver:
         try:
             self._reporters[letter.channel].report(str(letter.payload.get("kind", "")), letter.payload)
         except Exception as error:  # noqa: BLE001 - see the docstring
-            self._keep(letter, f"{type(error).__name__}: {error}")
+            written = self._keep(letter, f"{type(error).__name__}: {error}")
         else:
-            self._ledger.delivered(letter)
+            written = self._ledger.delivered(letter)
+        with self._counting:
+            self._under_way[letter.channel] -= 1
+        written.add_done_callback(lambda _: self.wake())  # the next of its subject may go now
 
-    def _keep(self, letter: Letter, why: str) -> None:
+    def _keep(self, letter: Letter, why: str) -> Future[None]:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**letter.tries) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if letter.tries > GIVE_UP / LONGEST_PAUSE:
             _log.error("message given up", channel=letter.channel, subject=letter.subject, why=why)
-            self._ledger.delivered(letter)
-            return
+            return self._ledger.delivered(letter)
         _log.warning("message not delivered", channel=letter.channel, why=why, tries=letter.tries + 1, again_in=pause)
-        self._ledger.not_delivered(letter, why, time.time() + pause)
+        return self._ledger.not_delivered(letter, why, time.time() + pause)

@@ -177,6 +177,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("outbox_due", "outbox", ["not_before"], unique=False)
+    op.create_index("outbox_subject", "outbox", ["channel", "subject", "seq"], unique=False)
     op.create_table(
         "run",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),

@@ -60,7 +60,7 @@ lock: setup ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade: to newer v
 check-pythons: setup ## Python 3.12 and 3.13, which no test runs on: the lock resolves for them, and the types hold
 	@for version in 3.12 3.13; do \
 		echo "Python $$version: the lock resolves"; \
-		$(UV_COMPILE) --python-version $$version pyproject.toml --all-extras --group dev --constraint requirements/dev.txt --output-file - > /dev/null || exit 1; \
+		$(UV_COMPILE) --python-version $$version pyproject.toml --all-extras --group dev --constraint requirements/dev.txt > /dev/null || exit 1; \
 		echo "Python $$version: the types hold"; \
 		$(BIN)/pyright --pythonversion $$version || exit 1; \
 	done

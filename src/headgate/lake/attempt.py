@@ -33,7 +33,7 @@ from headgate.lake.headers import Header, Refused, compressed, require_whole
 from headgate.lake.parquet import DataFiles, arrow_schema
 from headgate.lake.passes import Findings, Passes, plans
 from headgate.lake.rejects import Refusal, Rejects, too_many
-from headgate.lake.scan import Part, batches, connect, readable, reader, threads
+from headgate.lake.scan import Duck, Part, batches, on_demand, readable, reader, threads
 from headgate.lake.sources import Source, checked
 
 #: Seconds between two words about progress.
@@ -89,11 +89,11 @@ class Attempt:
     def _load(
         self, table: Table, headers: Mapping[Source, Header], rejects: Rejects
     ) -> tuple[Counter[str], int | None]:
-        with connect() as connection, ThreadPoolExecutor(1, thread_name_prefix="md5") as aside:
+        with on_demand() as duck, ThreadPoolExecutor(1, thread_name_prefix="md5") as aside:
             known = [one.name for one in table.schema().fields if one.name not in OURS]
-            with self._judging(connection, list(headers)):
-                add = evolve.fresh(connection, headers, known)
-                widen = evolve.wider(connection, headers, table.schema())
+            with self._judging(duck, list(headers)):
+                add = evolve.fresh(duck, headers, known)
+                widen = evolve.wider(duck, headers, table.schema())
             schema = evolve.planned(table, add, widen)
             planned = plans(headers, evolve.column_names(headers, [*known, *add]), schema, self.alone)
             passes = Passes(schema=schema, headers=headers, limit=self.limit, findings=self.findings)
@@ -103,19 +103,19 @@ class Attempt:
                 for part in passes.parts(planned):
                     if part.bundle is None:  # the others are hashed while they are read
                         checks |= {one: aside.submit(_inspected, one) for one in part.sources}
-                    self._read(connection, part, schema, good)
+                    self._read(duck, part, schema, good)
                     rejects.add(part, schema)
                     self._tell(part, headers, good.rows)
                 self._settle(checks)
                 good.close()
                 return self._commit(table, schema, list(headers), good, rejects)
 
-    def _read(self, connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema, good: DataFiles) -> None:
+    def _read(self, duck: Duck, part: Part, schema: Schema, good: DataFiles) -> None:
         """One pass. Once something was found no rows are written any more, but everything else is still found out."""
         ids = pa.array([one.id for one in part.sources])
         uris = pa.array([one.uri for one in part.sources])
-        with self._judging(connection, part.sources, bundled=part.bundle is not None):
-            for batch, places in [part.quick] if part.quick else batches(connection, part, schema):
+        with self._judging(duck, part.sources, bundled=part.bundle is not None):
+            for batch, places in [part.quick] if part.quick else batches(duck(), part, schema):
                 if self.findings or not batch.num_rows:
                     continue
                 ours = {SOURCE_ID: ids.take(places), SOURCE_FILE: uris.take(places)}
@@ -149,9 +149,7 @@ class Attempt:
         self.findings.refusals.append(Refusal(source=source, reason="MISSING", message="it is not there any more"))
 
     @contextmanager
-    def _judging(
-        self, connection: duckdb.DuckDBPyConnection, sources: Sequence[Source], *, bundled: bool = False
-    ) -> Generator[None]:
+    def _judging(self, duck: Duck, sources: Sequence[Source], *, bundled: bool = False) -> Generator[None]:
         """When the reader gives up over some files: find out which, and begin again without them."""
         try:
             yield
@@ -162,16 +160,16 @@ class Attempt:
                 self.findings.alone.update(one.id for one in sources)
                 raise Changed(self.findings) from error
             for one in sources:
-                self._probe(connection, one)
+                self._probe(duck, one)
             if not self.findings:
                 raise Unavailable(f"the files could not be read: {error}") from error
             raise Changed(self.findings) from error
 
-    def _probe(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    def _probe(self, duck: Duck, source: Source) -> None:
         try:
             with readable([source]) as paths:
                 probe = reader(paths, {"one": "VARCHAR"}, packed=compressed(str(source.path)))
-                connection.sql(f"SELECT count(*) FROM {probe}").fetchall()  # noqa: S608 - `reader` quotes
+                duck().sql(f"SELECT count(*) FROM {probe}").fetchall()  # noqa: S608 - `reader` quotes
         except FileNotFoundError:
             self._missing(source)
         except duckdb.Error as error:

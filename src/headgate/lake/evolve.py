@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import duckdb
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.types import NestedField, PrimitiveType
 
 from headgate.lake.columns import OURS, inference, inferred, narrow, need, widened
 from headgate.lake.headers import Header, compressed
-from headgate.lake.scan import readable, reader
+from headgate.lake.scan import Duck, readable, reader
 from headgate.lake.sources import Source
 
 Headers = Mapping[Source, Header]
@@ -29,14 +28,14 @@ def column_names(headers: Headers, known: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def fresh(connection: duckdb.DuckDBPyConnection, headers: Headers, known: Sequence[str]) -> dict[str, PrimitiveType]:
+def fresh(duck: Duck, headers: Headers, known: Sequence[str]) -> dict[str, PrimitiveType]:
     """The columns that no table column stands for yet, with the types all their values have."""
     names = column_names(headers, known)
     new = {folded: name for folded, name in names.items() if name not in known}
     types: dict[str, PrimitiveType] = {}
     if not new:
         return types
-    answers = _ask(connection, headers, {folded: inference(folded) for folded in new})
+    answers = _ask(duck, headers, {folded: inference(folded) for folded in new})
     for folded, name in new.items():
         types[name] = inferred([_merge(n, column) for n, column in enumerate(zip(*answers[folded], strict=True))])
     return types
@@ -47,13 +46,13 @@ def _merge(number: int, answers: Sequence[object]) -> object:
     return sum(int(str(one)) for one in answers) if number == 0 else all(answers)
 
 
-def wider(connection: duckdb.DuckDBPyConnection, headers: Headers, schema: Schema) -> dict[str, PrimitiveType]:
+def wider(duck: Duck, headers: Headers, schema: Schema) -> dict[str, PrimitiveType]:
     """The table's narrow columns that a value of the batch does not fit into, with the type it would."""
     folded = {one.name.casefold(): one for one in schema.fields if narrow(one.field_type) and one.name not in OURS}
     types: dict[str, PrimitiveType] = {}
     if not folded:
         return types
-    for name, found in _ask(connection, headers, {n: [need(n, f.field_type)] for n, f in folded.items()}).items():
+    for name, found in _ask(duck, headers, {n: [need(n, f.field_type)] for n, f in folded.items()}).items():
         field = folded[name]
         type_ = widened(field.field_type, max(int(str(one[0])) for one in found)) if found else None
         if type_ is not None:
@@ -61,9 +60,7 @@ def wider(connection: duckdb.DuckDBPyConnection, headers: Headers, schema: Schem
     return types
 
 
-def _ask(
-    connection: duckdb.DuckDBPyConnection, headers: Headers, questions: Mapping[str, Sequence[str]]
-) -> dict[str, list[tuple[object, ...]]]:
+def _ask(duck: Duck, headers: Headers, questions: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[object, ...]]]:
     """Put aggregates over text columns to all files that have them: column -> one answer a group of files."""
     groups: dict[tuple[tuple[str, ...], bool], list[Source]] = {}
     for source, header in headers.items():
@@ -76,7 +73,7 @@ def _ask(
         wanted = ", ".join(expression for name in asked for expression in questions[name])
         with readable(sources) as paths:
             texts = reader(paths, dict.fromkeys(names, "VARCHAR"), packed=packed)
-            row = connection.sql(f"SELECT {wanted} FROM {texts}").fetchall()[0]  # noqa: S608 - quoted where made
+            row = duck().sql(f"SELECT {wanted} FROM {texts}").fetchall()[0]  # noqa: S608 - quoted where made
         for name in asked:
             width = len(questions[name])
             answers[name].append(row[:width])

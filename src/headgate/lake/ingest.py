@@ -20,7 +20,7 @@ from headgate.lake.commit import AlreadyThere, SchemaMoved, present, rejects_of,
 from headgate.lake.headers import Header, Refused, compressed, read_header
 from headgate.lake.passes import Findings
 from headgate.lake.rejects import Refusal
-from headgate.lake.scan import connect
+from headgate.lake.scan import on_demand
 from headgate.lake.sources import Source, announced, ingest_ts, new_files
 
 MAX_REJECTS: Final = 1000
@@ -175,8 +175,8 @@ def _table(catalog: SqlCatalog, name: str, headers: dict[Source, Header]) -> Tab
         return make_table(catalog, name, schema_of(declared))
     if not headers:
         return None
-    with connect() as connection:
-        return make_table(catalog, name, schema_of(evolve.fresh(connection, headers, ())))
+    with on_demand() as duck:
+        return make_table(catalog, name, schema_of(evolve.fresh(duck, headers, ())))
 
 
 def _require_known(batch: Batch, headers: dict[Source, Header], table: Table) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cache
+from typing import Final, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -30,6 +31,8 @@ BATCH: Final = 60_000
 _SHARE: Final = 4 << 20
 #: Bytes of a rejected record that are kept.
 RAW: Final = 65_536
+#: Gives the one connection of an attempt.
+Duck: TypeAlias = Callable[[], duckdb.DuckDBPyConnection]
 _PATTERN: Final = frozenset("*?[]{}")
 _FILE: Final = "__headgate_file"
 _SUSPECT: Final = "__headgate_suspect"
@@ -88,6 +91,13 @@ def connect() -> duckdb.DuckDBPyConnection:
     """A DuckDB that keeps to a fixed amount of memory, writes nothing to disk and has its clock in UTC."""
     connection = duckdb.connect(config={"threads": threads(), "memory_limit": "256MB", "temp_directory": ""})
     return connection.execute("SET TimeZone = 'UTC'")
+
+
+@contextmanager
+def on_demand() -> Generator[Duck]:
+    """A DuckDB that is made when it is first called for: files without a fault need none."""
+    with ExitStack() as opened:
+        yield cache(lambda: opened.enter_context(connect()))
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""This file is where a served gate is made for tests: a real ledger on SQLite, and hands that play the engine's part."""
+"""This file is where a served gate is made for tests: a real ledger, and hands that play the engine's part."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -100,7 +101,10 @@ class World:
     # -- the caller's part
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """One call, without a server."""
+        """One call, without a server. JSON goes out in ASCII, so that it can hold what UTF-8 cannot."""
+        if "json" in more:
+            more["content"] = json.dumps(more.pop("json"))
+            more["headers"] = {"content-type": "application/json", **more.get("headers", {})}
         return asyncio.run(self._call(method, path, more))
 
     async def _call(self, method: str, path: str, more: Mapping[str, Any]) -> httpx.Response:
@@ -113,8 +117,8 @@ class World:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def post(self, path: str, json: Any = None, **more: Any) -> Any:
-        answer = self.call("POST", API + path, json={} if json is None else json, **more)
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        answer = self.call("POST", API + path, json={} if body is None else body, **more)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

@@ -168,7 +168,7 @@ def test_a_ledger_that_is_away_is_503(world: World) -> None:
 def test_a_ledger_that_never_answers_is_given_up_on() -> None:
     """A future that is never done fails its waiter after the patience, and only it."""
 
-    async def wait() -> list[Any]:
+    async def wait() -> tuple[object, object]:
         landing = Landing(asyncio.get_running_loop(), patience=0.05)
         done: Future[int] = Future()
         done.set_result(3)

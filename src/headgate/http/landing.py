@@ -33,7 +33,7 @@ class Landing:
         self._looking = False
 
     async def wait(self, future: Future[T]) -> T:
-        """The future's result, or what it failed with. Raises LedgerUnavailable when it takes longer than `patience`."""
+        """The future's result, or what it failed with; LedgerUnavailable when it takes longer than `patience`."""
         waiter: asyncio.Future[T] = self.loop.create_future()
         self._waiting[waiter] = self.loop.time()
         if not self._looking:

@@ -91,18 +91,25 @@ class Broadcaster:
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()
+        self._closed = False
         self.renders = 0  #: how often something was rendered, for the tests and the curious
 
     @property
     def viewers(self) -> int:
         return sum(view.viewers for view in self._views.values())
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is rendered, because nobody looks."""
+        return self._task is None or self._task.done()
+
     def watch(self, name: str, render: Render) -> EventStream:
         """A stream of the view: its state now, and again at every change. `render` may block; equal is unchanged."""
-        return EventStream(self._frames(name, render))
+        return EventStream(self.frames(name, render))
 
     def close(self) -> None:
-        """End every stream, so that a server that waits for its connections can stop. Safe from any thread."""
+        """End every stream, and those that come after, so that a server can stop. Safe from any thread."""
+        self._closed = True
         loop = self._loop
         if loop is None or loop.is_closed():
             return
@@ -122,8 +129,11 @@ class Broadcaster:
         if self._loop is not loop:
             self._loop, self._closing, self._task = loop, asyncio.Event(), None
             self._views.clear()
+            if self._closed:
+                self._closing.set()
 
-    async def _frames(self, name: str, render: Render) -> AsyncGenerator[bytes]:
+    async def frames(self, name: str, render: Render) -> AsyncGenerator[bytes]:
+        """What `watch` streams."""
         self._here()
         view = self._views.setdefault(name, _View(render))
         view.viewers += 1

@@ -19,8 +19,16 @@ from headgate import __version__
 from headgate.errors import HeadgateError
 from headgate.gate import Gate
 from headgate.http import acting, docs, events, health, looking, pages
-from headgate.http.answers import MAX_BODY, SECURITY_HEADERS, field_problems, problem, refusal, status_of
-from headgate.http.auth import Guard, NotAuthenticated
+from headgate.http.answers import (
+    MAX_BODY,
+    SECURITY_HEADERS,
+    NotAuthenticated,
+    field_problems,
+    problem,
+    refusal,
+    status_of,
+)
+from headgate.http.auth import Guard
 from headgate.http.live import Broadcaster
 from headgate.http.metrics import Metrics
 from headgate.model import Json, Run

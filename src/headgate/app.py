@@ -105,6 +105,7 @@ class App:
         ledger.on_adopted = self._dispatcher.take_over
         ledger.on_stop = self._dispatcher.stop
         ledger.on_due = self._sweep.wake
+        ledger.on_outbox = self._deliver.wake
         ledger.open()
         done = self.gate.apply(everything=False, actor=SYSTEM)
         for change in done:

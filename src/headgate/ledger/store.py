@@ -82,6 +82,7 @@ class Ledger:
         self.on_adopted: Callable[[Run, bool], None] = _leave
         self.on_stop: HandOver = _ignore
         self.on_due: Callable[[], None] = lambda: None
+        self.on_outbox: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
         self.fires_for = fires_for
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours
@@ -399,6 +400,8 @@ class Ledger:
         claiming.write_started(batch, self.id)
         if "due" in batch.to_wake:
             batch.after(self.on_due)
+        if "outbox" in batch.to_wake:
+            batch.after(self.on_outbox)
         if "catalog" in batch.to_wake:
             catalog = self._current(batch)
             batch.after(lambda: self._learn(catalog))

@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from headgate import __version__
-from headgate.cli.commands import configuring, definitions, events, lake, runs, serving, starting
+from headgate.cli.commands import configuring, definitions, demo, events, lake, runs, serving, smoke, starting
 from headgate.cli.options import Config
 from headgate.cli.printing import say
 
@@ -46,6 +46,7 @@ def _tree() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     tree.callback()(_root)
+    tree.command("demo")(demo.demo)
     tree.command("init")(configuring.init)
     tree.command("serve")(serving.serve)
     tree.command("worker")(serving.worker)
@@ -54,6 +55,7 @@ def _tree() -> typer.Typer:
     tree.command("apply")(configuring.apply)
     tree.command("explain")(configuring.explain)
     tree.command("run")(starting.run)
+    tree.command("smoke")(smoke.smoke)
     for name, group in _groups().items():
         tree.add_typer(group, name=name)
     return tree

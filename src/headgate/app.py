@@ -309,6 +309,7 @@ async def _serve(
     config = uvicorn.Config(
         asgi, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
         timeout_graceful_shutdown=5, timeout_keep_alive=75, limit_concurrency=4096,
+        proxy_headers=False,
     )  # fmt: skip
 
     class Server(uvicorn.Server):
@@ -318,7 +319,7 @@ async def _serve(
             yield
 
     server = Server(config)
-    _end_with_signals(server)
+    _end_with_signals(server, asgi.close)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -327,12 +328,13 @@ async def _serve(
     await announcing
 
 
-def _end_with_signals(server: uvicorn.Server) -> None:
+def _end_with_signals(server: uvicorn.Server, end_streams: Callable[[], None]) -> None:
     """The first SIGTERM or SIGINT ends the serving; the second, whoever is still busy then, the process."""
     if threading.current_thread() is not threading.main_thread():
         return
 
     def end(_number: int, _frame: object) -> None:
+        end_streams()  # an open page would hold the end up until uvicorn loses patience
         server.should_exit = True
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)

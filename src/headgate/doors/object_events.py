@@ -165,7 +165,7 @@ def _native(reading: _Reading, record: _Object, where: str) -> None:
     stored = _object_of(s3, "object", where, "s3")
     raw_key = _required(stored, "key", where, "s3.object")
     try:
-        key = unquote_plus(raw_key, errors="strict")
+        key = unquote_plus(raw_key, errors="strict") if "%" in raw_key or "+" in raw_key else raw_key
     except UnicodeDecodeError:
         _wrong(_join(where, "s3.object.key"), f"expected percent-encoded UTF-8, got {raw_key[:100]!r}")
     _check(key, MAX_KEY_BYTES, where, "s3.object", "key")

@@ -234,7 +234,7 @@ class _Accepting:
             )
         if self.seen:
             connection.execute(
-                _remember_newest(connection),
+                _REMEMBER_NEWEST[connection.dialect.name],
                 [{"object": name, "sequencer": order} for name, order in sorted(self.seen.items())],
             )
         if self.ticks:
@@ -359,10 +359,15 @@ def _newest(batch: Batch, events: Sequence[Event]) -> dict[str, str]:
     return {row.object: row.sequencer for row in batch.connection.execute(_NEWEST, {"objects": names})}
 
 
-def _remember_newest(connection: sa.Connection) -> sa.Insert:
-    made = sqlite.insert(schema.newest) if dialects.is_sqlite(connection) else postgresql.insert(schema.newest)
+def _newest_upsert(made: sqlite.Insert | postgresql.Insert) -> sa.Insert:
     return made.on_conflict_do_update(
         index_elements=["object"],
         set_={"sequencer": made.excluded.sequencer},
         where=made.excluded.sequencer > schema.newest.c.sequencer,
     )
+
+
+_REMEMBER_NEWEST = {
+    "sqlite": _newest_upsert(sqlite.insert(schema.newest)),
+    "postgresql": _newest_upsert(postgresql.insert(schema.newest)),
+}

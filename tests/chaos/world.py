@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -278,6 +278,13 @@ def processes_of(project: Path) -> list[int]:
         if mark in said and state not in "ZX":
             found.append(int(entry.name))
     return found
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    give_up = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < give_up, f"waited {DEADLINE} s for {what}"
+        time.sleep(0.01)
 
 
 def nothing_left(project: Path) -> list[int]:

@@ -177,7 +177,7 @@ def test_a_job_that_does_not_queue_refuses_people_and_records_triggers(ledger: R
     assert refused.ended_at is not None
     assert ledger.ledger.replays == 0
     ledger.end(first)
-    assert ledger.ask("a").state is RunState.WAITING
+    assert ledger.ask("a").state is RunState.STARTING
 
 
 def test_a_trigger_for_a_deleted_job_makes_an_error_run(ledger: Replica) -> None:

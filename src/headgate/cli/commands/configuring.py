@@ -79,13 +79,16 @@ def apply(yes: Yes = False, output: AsOutput = Output.TABLE, config: Config = No
     logs.of_command(settings)
     if not (yes or interactive()):
         raise Invalid("say --yes to apply; `headgate plan` shows what that would change")
+    with session.reading(settings) as client:
+        changes, here = client.plan(), not client.remote
+    if not yes:
+        _print_changes(changes, Output.TABLE, "Nothing to change.")
+        if changes and not confirm(f"Apply {len(changes)} changes?"):
+            raise Failed("nothing was applied")
     with session.writing(settings) as client:
-        if not yes:
-            changes = client.plan()
-            _print_changes(changes, Output.TABLE, "Nothing to change.")
-            if changes and not confirm(f"Apply {len(changes)} changes?"):
-                raise Failed("nothing was applied")
-        done = client.apply()
+        applied = client.apply()
+    # whoever opens the ledger to write puts in force what is no drift: what was done is the plan, not the rest of it
+    done = changes if here else applied
     if output is Output.JSON:
         print_json(done)
     elif yes:

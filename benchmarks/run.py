@@ -209,12 +209,13 @@ def machine() -> str:
 def table(found: Mapping[str, Seen], load: float) -> str:
     rows = ["| what | line | seen | holds |", "| --- | --- | --- | --- |"]
     for name, seen in found.items():
-        for line in BENCHMARKS[name].lines:
-            rows.append(
-                f"| {line.what} | {line.line} | {line.seen(seen)} | {'yes' if line.holds(seen) else '**no**'} |"
-            )
+        rows.extend(_row(line, seen) for line in BENCHMARKS[name].lines)
     today = time.strftime("%Y-%m-%d")
     return "\n".join([f"Seen on {today}, {machine()}, load before the run {load:.1f}.", "", *rows])
+
+
+def _row(line: Line, seen: Seen) -> str:
+    return f"| {line.what} | {line.line} | {line.seen(seen)} | {'yes' if line.holds(seen) else '**no**'} |"
 
 
 def main() -> int:

@@ -373,3 +373,15 @@ def test_no_request_is_a_server_error(world: World, path: str, body: object) -> 
 
     assert answer.status_code in (200, 400, 404, 409), answer.text
     assert answer.status_code == 200 or answer.json()["message"]
+
+
+def test_a_job_says_what_its_past_suggests_for_its_time_limit(world: World) -> None:
+    """Nothing before five successes; then three times the longest, in whole minutes."""
+    before = world.get("/jobs/views")["durations"]
+    for _ in range(5):
+        world.end(world.begin(world.start("views")))
+    after = world.get("/jobs/views")["durations"]
+
+    assert before is None
+    assert after["runs"] == 5
+    assert after["suggested_timeout"] == 60.0

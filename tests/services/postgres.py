@@ -1,4 +1,4 @@
-"""This file is where a throw-away PostgreSQL cluster is started for the tests, as an unprivileged user when we are root."""
+"""This file is where a throw-away PostgreSQL cluster is started, as an unprivileged user when we are root."""
 
 from __future__ import annotations
 

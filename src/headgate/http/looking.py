@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from headgate import __version__, shapes
 from headgate.errors import NotFound
+from headgate.flow.timeouts import suggest
 from headgate.gate import Gate
 from headgate.http.answers import Answer
 from headgate.http.asked import (
@@ -57,11 +59,12 @@ def jobs(gate: TheGate) -> Response:
 
 @router.get("/jobs/{name:path}")
 def job(gate: TheGate, name: Name) -> Response:
-    """One job."""
+    """One job; `durations` says how long its newest successes took (seconds) and what time limit that suggests."""
     found = gate.ledger.refresh().jobs.get(JobName(name))
     if found is None:
         raise NotFound("job", name, "see `headgate jobs list`")
-    return Answer(_jobs(gate, [found])[0])
+    durations = suggest(gate.ledger.durations(found.name))
+    return Answer({**_jobs(gate, [found])[0], "durations": asdict(durations) if durations else None})
 
 
 def _jobs(gate: Gate, found: Sequence[Job]) -> list[shapes.Shape]:

@@ -11,7 +11,8 @@ TESTS ?=
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint docs bench chaos lock check-pythons clean-clone clean
+LINTS := lint-format lint-code lint-types lint-imports lint-words
+.PHONY: help setup demo test check lint $(LINTS) docs bench chaos lock check-pythons clean-clone clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -31,11 +32,16 @@ test: setup ## run all the tests (TESTS=tests/flow: only those)
 
 check: lint test ## all that CI asks for: formatting, lint, types, import rules, spelling, tests
 
-lint: setup ## formatting, lint, types, import rules, spelling
+lint: $(LINTS) ## formatting, lint, types, import rules, spelling
+lint-format: setup
 	$(BIN)/ruff format --check .
+lint-code: setup
 	$(BIN)/ruff check .
+lint-types: setup
 	$(BIN)/pyright
+lint-imports: setup
 	$(BIN)/lint-imports --no-logo
+lint-words: setup
 	$(BIN)/codespell
 
 docs: setup ## write again what is generated: docs/settings.md

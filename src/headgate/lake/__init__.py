@@ -1,8 +1,8 @@
 """The lake jobs; this file is where their public names are, loaded only when one is used.
 
 In the order things happen: `ingest` (the job) finds the files (`sources`) and their columns (`headers`, `columns`,
-`evolve`) and makes an `attempt`. In it `passes` puts the files together (`bundle`, `text`), `quick` reads what has no
-fault and `scan` the rest, `rejects` says what was wrong and `locate` where, `parquet` writes the data files and `commit`
+`evolve`) and makes an `attempt`: `passes` puts the files together (`bundle`, `text`), `quick` reads what has no
+fault and `scan` the rest, `rejects` says what was wrong, `locate` where, `parquet` writes the data files and `commit`
 puts them into the table, once. Beside them `catalog`, `views` and `reports` (the second job), `read` (looking at what
 is there) and `sample` (data to try it with). `headgate serve` imports none of it; jobs and the CLI do.
 """

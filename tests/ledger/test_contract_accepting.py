@@ -279,3 +279,15 @@ def test_events_are_taken_once_in_any_order_and_repetition(
     assert len(decided) == len(expected)
     assert sum(run.objects for run in ledger.runs()) == len(started)
     assert all(run.objects <= 4 for run in ledger.runs())
+
+
+def test_waiting_runs_of_a_deleted_job_end_in_error(ledger: Replica) -> None:
+    """Nobody would ever start them; the one under way goes on."""
+    ledger.declare([job("a")])
+    first, second = ledger.ask("a"), ledger.ask("a")
+    ledger.declare([])
+
+    ended = ledger.run(second.id)
+    assert (ended.state, ended.detail) == (RunState.ERROR, "job deleted")
+    assert "deleted while this run waited" in (ended.error or "")
+    assert ledger.run(first.id).state is RunState.STARTING

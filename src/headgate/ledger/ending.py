@@ -41,6 +41,7 @@ _MINE = sa.select(schema.run).where(
     schema.run.c.id.in_(bindparam("ids", expanding=True)), schema.run.c.owner == bindparam("me"), schema.IS_OCCUPYING
 )
 _LIVE = sa.select(schema.run).where(schema.run.c.id == bindparam("id"))
+_WAITING = sa.select(schema.run).where(schema.run.c.job == bindparam("job"), schema.IS_WAITING)
 _DELETE = schema.run.delete().where(schema.run.c.seq.in_(bindparam("seqs", expanding=True)))
 _RETRY = (
     schema.run.update()
@@ -166,6 +167,15 @@ class Endings:
             else:
                 self.batch.to_wake.add("stop")
         return run
+
+    def give_up(self, job: str) -> None:
+        """End the waiting runs of a job that has just been deleted: nobody would ever start them."""
+        for found in self.batch.connection.execute(_WAITING, {"job": job}).all():
+            row: dict[str, Any] = dict(zip(rows.RUN_COLUMNS, found, strict=True))
+            row.update(state=RunState.ERROR.value, ended_at=self.batch.now, detail="job deleted")
+            row.update(error=f"the job {job!r} was deleted while this run waited for it")
+            self._over(row, _as_run(row))
+        self.write()
 
     def _not_live(self, run: RunId) -> Exception:
         table = schema.history

@@ -21,7 +21,7 @@ from headgate.catalog import Catalog
 from headgate.errors import LedgerUnavailable
 from headgate.ledger import accepting, catalogs, claiming, dialects, housekeeping, migrate, reading
 from headgate.ledger.accepting import Ask, Receipt
-from headgate.ledger.catalogs import Change, Declaration
+from headgate.ledger.catalogs import Change, Declaration, Does
 from headgate.ledger.claiming import Claim
 from headgate.ledger.ending import Endings
 from headgate.ledger.housekeeping import Letter
@@ -233,7 +233,16 @@ class Ledger:
             return catalogs.plan(connection, declared)
 
     def apply(self, declared: Declaration, *, everything: bool, actor: str) -> Future[list[Change]]:
-        return self._write(lambda batch: catalogs.apply(batch, declared, everything=everything, actor=actor))
+        """Make the ledger say what is declared; with `everything`, delete and restore, too. Answers what was done."""
+
+        def work(batch: Batch) -> list[Change]:
+            done = catalogs.apply(batch, declared, everything=everything, actor=actor)
+            for change in done:
+                if change.kind == "job" and change.does is Does.DELETE:
+                    self._endings(batch).give_up(change.name)
+            return done
+
+        return self._write(work)
 
     def set_enabled(self, name: TriggerName, *, enabled: bool, actor: str, reason: str) -> Future[Trigger]:
         return self._write(lambda batch: catalogs.set_enabled(batch, name, enabled=enabled, actor=actor, reason=reason))

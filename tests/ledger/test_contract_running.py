@@ -58,7 +58,7 @@ def test_a_raised_limit_has_places_at_once(ledger: Replica) -> None:
     assert len(ledger.taken()) == 2
 
 
-def test_runs_of_a_deleted_job_wait_and_its_running_ones_end(ledger: Replica) -> None:
+def test_a_deleted_job_starts_nothing_more_and_its_running_runs_end(ledger: Replica) -> None:
     """Deleting a job starts nothing more of it; what runs ends as it does."""
     ledger.declare([job("a")])
     ledger.ask("a")
@@ -68,7 +68,8 @@ def test_runs_of_a_deleted_job_wait_and_its_running_ones_end(ledger: Replica) ->
     ledger.end(first)
 
     assert ledger.taken() == []
-    assert ledger.stop(waiting).state is RunState.STOPPED
+    assert ledger.run(waiting).state is RunState.ERROR
+    assert ledger.run(first).state is RunState.SUCCEEDED
 
 
 # -- starting

@@ -44,7 +44,7 @@ lint-imports: setup
 lint-words: setup
 	$(BIN)/codespell
 
-docs: setup ## write again what is generated: docs/settings.md
+docs: setup ## write again what is generated: docs/settings.md, docs/cli.md
 	$(BIN)/python scripts/write_docs.py
 
 bench: setup ## measure, and print the table of docs/benchmarks.md (BENCH_ARGS goes to benchmarks/run.py)

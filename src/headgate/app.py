@@ -27,7 +27,7 @@ from headgate.model import Json
 from headgate.ports import Engine, Reporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
-from headgate.runtime.home import HomeLock, forget_server, note_server, noted_server, place
+from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
 
@@ -85,15 +85,15 @@ class App:
         Raises:
             InUse: another process holds this home. LedgerUnavailable: the database cannot be used.
         """
-        if self.ledger.on_sqlite:
-            self._lock = HomeLock(self.settings.home, role)
-            self.ledger.alone = role == "all"
-        else:
-            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            if self.ledger.on_sqlite:
+                self._lock = HomeLock(self.settings.home, role)
+                self.ledger.alone = role == "all"
+            else:
+                make_home(self.settings.home)
             self._begin()
         except HeadgateError:
-            self._release()
+            self.close()
             raise
 
     def _begin(self) -> None:
@@ -234,6 +234,8 @@ def open_writing(settings: Settings) -> Generator[App]:
 def open_reading(settings: Settings) -> Generator[Gate]:
     """The gate for looking only. A ledger that does not exist yet is made, with what headgate.yaml declares."""
     app = App.build(settings, worker=False, doors=False)
+    if app.ledger.on_sqlite:
+        make_home(settings.home)
     app.ledger.open()
     try:
         if not app.ledger.catalog.jobs:

@@ -27,13 +27,11 @@ class HomeLock:
     def __init__(self, home: Path, role: str = "all") -> None:
         """Take it. Raises InUse when another process has it, Unavailable when the folder cannot be written."""
         start, length = self._BYTES[role]
+        make_home(home)
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise Unavailable(
-                f"{home} cannot be written: {error.strerror}; check the disk, or set HEADGATE_HOME elsewhere"
-            ) from error
+            raise _not_writable(home, error) from error
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
         except OSError as error:
@@ -44,6 +42,18 @@ class HomeLock:
 
     def release(self) -> None:
         os.close(self._fd)
+
+
+def make_home(home: Path) -> None:
+    """Make the folder if it is not there, for its owner alone. Raises Unavailable."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(home, error) from error
+
+
+def _not_writable(home: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"{home} cannot be written: {error.strerror}; check the disk, or set HEADGATE_HOME elsewhere")
 
 
 def note_server(home: Path, url: str) -> None:

@@ -44,7 +44,8 @@ def test_a_decimal_is_exact_or_rejected(texts: list[str]) -> None:
     """What is taken for a DECIMAL(38,6) is the number as written, to the last digit."""
     for text, value, bad in read(t.DecimalType(38, 6), texts):
         if not bad:
-            assert Decimal(str(value)) == Decimal(text.strip().replace("_", ""))
+            # DuckDB takes `5e3.` for 5000, as it takes `5.` for 5; Python knows only the latter
+            assert Decimal(str(value)) == Decimal(text.strip().replace("_", "").removesuffix("."))
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, LedgerUnavailable
 from headgate.ledger import dialects
 from headgate.model import (
     OCCUPYING,
@@ -374,3 +374,22 @@ def test_a_commit_that_was_cut_off_is_taken_up_again(replicas: Replicas, monkeyp
     assert again.result(DEADLINE) == [asked.id]
     assert [(run.id, run.state, here) for run, here in ledger.adopted] == [(asked.id, RunState.STARTING, True)]
     assert ledger.ledger.take_up_again() is None
+
+
+@pytest.mark.postgres
+def test_the_lease_is_kept_while_all_connections_are_taken(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everyone reads lists: the heartbeat has a connection of its own, and who reads too much is told so."""
+    ledger = Replica(postgres_url)
+    pool = ledger.ledger._engine.pool  # pyright: ignore[reportPrivateUsage] - nothing public takes them all
+    monkeypatch.setattr(pool, "_timeout", 0.1)
+    taken = [pool.connect() for _ in range(10)]
+    ledger.ledger.beat()
+    with pytest.raises(LedgerUnavailable, match="QueuePool limit"):
+        ledger.ledger.workers()
+    for connection in taken:
+        connection.close()
+    (worker,) = ledger.ledger.workers()
+    ledger.close()
+
+    assert worker["id"] == ledger.id
+    assert worker["until"] > time.time() + 5

@@ -25,8 +25,8 @@ def is_sqlite(engine_or_connection: Engine | Connection) -> bool:
     return engine_or_connection.dialect.name == "sqlite"
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for the ledger's URL.
+def open_engine(url: str, *, connections: int = 10) -> Engine:
+    """An engine for the ledger's URL, with at most so many connections to PostgreSQL.
 
     Raises:
         Invalid: the URL is no database URL, or of a database we do not speak.
@@ -45,7 +45,7 @@ def open_engine(url: str) -> Engine:
     if parsed.drivername != "postgresql+psycopg":
         raise Invalid(f"the ledger speaks SQLite and PostgreSQL, not {parsed.drivername!r}")
     try:
-        return sa.create_engine(parsed, pool_size=6, max_overflow=4, pool_pre_ping=True, connect_args={
+        return sa.create_engine(parsed, pool_size=connections, max_overflow=0, pool_pre_ping=True, connect_args={
             "connect_timeout": 10, "application_name": "headgate",
             "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
         })  # fmt: skip

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headgate.catalog import Catalog
 from headgate.errors import LedgerUnavailable
@@ -89,6 +90,8 @@ class Ledger:
         self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
         self._again_lock = threading.Lock()
         self._engine = dialects.open_engine(url)
+        # the lease is not to wait for a connection behind people who look at lists
+        self._lease_engine = dialects.open_engine(url, connections=1)
         self._catalog = Catalog.of(0, (), ())
         self._writer = Writer(self._engine, before_commit=self._before_commit, url=url, name="ledger")
         self._accept = Group(
@@ -126,6 +129,7 @@ class Ledger:
     def close(self) -> None:
         self._writer.close()
         self._engine.dispose()
+        self._lease_engine.dispose()
 
     def stop_claiming(self) -> None:
         """From now on runs are left for others, or for the next start."""
@@ -441,15 +445,15 @@ class Ledger:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise dialects.explain_failure(error, self.url) from error
 
     @contextmanager
     def _changing(self) -> Generator[Connection]:
         try:
-            with self._engine.begin() as connection:
+            with self._lease_engine.begin() as connection:
                 yield connection
-        except (DBAPIError, OperationalError) as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise dialects.explain_failure(error, self.url) from error
 
 

@@ -78,7 +78,14 @@ def replicas(url: str) -> Iterator[Replicas]:
     made.close()
 
 
-@pytest.fixture
-def ledger(replicas: Replicas) -> Replica:
-    """One replica that claims, with nothing behind it: tests say what its engine says."""
-    return replicas.make()
+@pytest.fixture(params=["sqlite", "alone", pytest.param("postgres", marks=pytest.mark.postgres)])
+def ledger(request: pytest.FixtureRequest) -> Iterator[Replica]:
+    """One replica that claims, with nothing behind it: tests say what its engine says.
+
+    `alone`: it was told that no other process writes, and spares itself what only others could have changed.
+    """
+    kind = "sqlite" if request.param == "alone" else request.param
+    made = Replica(request.getfixturevalue(f"{kind}_url"))
+    made.ledger.alone = request.param == "alone"
+    yield made
+    made.close()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headgate.errors import NotFound, TooManyRuns
-from headgate.model import Event, Outcome, RunState, new_event_id
+from headgate.model import Backoff, Event, Outcome, RunState, new_event_id
 
 from .replica import Replica, Replicas, dropped, job, now, on_object
 
@@ -102,7 +102,7 @@ def test_a_run_holds_at_most_max_objects(ledger: Replica) -> None:
 
 def test_runs_of_other_triggers_and_without_followers_are_not_joined(ledger: Replica) -> None:
     """An event joins a run of its own trigger, job and `downstream` only; and never one that waits for a retry."""
-    ledger.declare([job("a", max_retries=1)], [on_object("t", "a"), on_object("u", "a")])
+    ledger.declare([job("a", max_retries=1, backoff=Backoff(base=60.0))], [on_object("t", "a"), on_object("u", "a")])
     first = ledger.ask("a")
     ledger.accept(dropped("1.csv"))
     ledger.accept(dropped("2.csv", downstream=False))
@@ -110,7 +110,6 @@ def test_runs_of_other_triggers_and_without_followers_are_not_joined(ledger: Rep
     assert [run.objects for run in ledger.runs()] == [0, 1, 1, 1, 1]
     ledger.end(first)
     failed = ledger.taken()[-1]
-    ledger.sql("update job set max_concurrent_runs = 0")
     ledger.end(failed, RunState.FAILED)
     assert ledger.run(failed).detail == "retry"
     ledger.accept(dropped("3.csv", downstream=failed.downstream))

@@ -131,10 +131,9 @@ def test_events_are_filtered_by_prefix_time_door_and_failure(ledger: Replica) ->
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("collation", ["en-US-x-icu", "C"])
-def test_a_prefix_is_found_whatever_the_database_sorts_by(ledger: Replica, collation: str) -> None:
+def test_a_prefix_is_found_whatever_the_database_sorts_by(postgres_url: str, collation: str) -> None:
     """A server that sorts as a language does finds the same events and ids."""
-    if ledger.ledger.on_sqlite:
-        pytest.skip("SQLite sorts by bytes")
+    ledger = Replica(postgres_url)
     ledger.sql(f'alter table event alter column key type text collate "{collation}"')
     ledger.sql(f'alter table run alter column id type varchar collate "{collation}"')
     ledger.declare([job("a", max_concurrent_runs=9)], [on_object("t", "a", max_objects=1)])
@@ -144,6 +143,7 @@ def test_a_prefix_is_found_whatever_the_database_sorts_by(ledger: Replica, colla
     assert sorted(one.event.object.key for one in page.items if one.event.object) == ["in/Z", "in/_", "in/a"]
     run = ledger.taken()[0]
     assert ledger.run(run.id[:30]).id == run.id
+    ledger.close()
 
 
 def test_decisions_are_listed_and_found_one_by_one(ledger: Replica) -> None:

@@ -49,7 +49,7 @@ def open_engine(url: str, *, connections: int = 10) -> Engine:
             "connect_timeout": 10, "application_name": "headgate",
             "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
         })  # fmt: skip
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
+    except (ImportError, NoSuchModuleError) as error:  # psycopg without libpq is an ImportError, too
         raise MissingExtra("a ledger on PostgreSQL", "postgres") from error
 
 

@@ -13,7 +13,7 @@ from services.postgres import cluster
 from .campaign import kill_one_server, kill_replicas
 from .world import end_everything, make_project
 
-ROUND = 60.0  #: seconds of killing before everything is judged
+ROUND = 60.0  #: seconds of killing, at most, before everything is judged
 
 
 def main() -> int:
@@ -23,12 +23,13 @@ def main() -> int:
     given = parser.parse_args()
     print(f"seed {given.seed}, {given.minutes:g} minutes")
     dice = random.Random(given.seed)
-    rounds = max(1, round(given.minutes * 60 / ROUND / 2))
+    seconds = min(ROUND, given.minutes * 30)
+    rounds = max(1, round(given.minutes * 30 / seconds))
     for number in range(rounds):
         with tempfile.TemporaryDirectory(prefix="hg-chaos-") as folder:
             project = make_project(Path(folder) / "project")
             try:
-                counts = kill_one_server(project, dice, kills=1, seconds=ROUND)
+                counts = kill_one_server(project, dice, kills=1, seconds=seconds)
                 print(f"round {number + 1}/{rounds}, SQLite:", dict(counts))
             finally:
                 end_everything(project)
@@ -38,7 +39,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="hg-chaos-") as folder, cluster() as url:
             project = make_project(Path(folder) / "project")
             try:
-                counts = kill_replicas(project, url, dice, kills=1, seconds=ROUND)
+                counts = kill_replicas(project, url, dice, kills=1, seconds=seconds)
                 print(f"round {number + 1}/{rounds}, three replicas on PostgreSQL:", dict(counts))
             finally:
                 end_everything(project)

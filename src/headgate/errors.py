@@ -7,6 +7,7 @@ HeadgateError
 ├── Conflict                it exists, but not in a state that allows this       (HTTP 409, exit 1)
 │   └── TooManyRuns           the job is at its limit and does not queue
 ├── Forbidden               the caller may not                                   (HTTP 403, exit 1)
+│   └── NotAuthenticated      nobody knows who is calling                        (HTTP 401, exit 1)
 ├── Unavailable             the ledger, a server or a far side cannot be reached (HTTP 503, exit 3)
 │   ├── LedgerUnavailable     database away, locked, read-only, full or corrupt
 │   └── InUse                 another process holds this HEADGATE_HOME, or the port
@@ -63,6 +64,10 @@ class TooManyRuns(Conflict):
 
 class Forbidden(HeadgateError):
     """The caller may not do this."""
+
+
+class NotAuthenticated(Forbidden):
+    """Nobody knows the caller: no credential that is needed, or one that is not right."""
 
 
 class Unavailable(HeadgateError):

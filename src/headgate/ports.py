@@ -174,6 +174,84 @@ class RunLedger(Protocol):
     def manifest(self, run: RunId) -> Sequence[StoredObject] | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller showed us. It is shown to DataHub, and to nobody else; it is neither kept nor logged."""
+
+    authorization: str = field(default="", repr=False)  #: the whole header, `Bearer …`
+    cookie: str = field(default="", repr=False)  #: the whole header, with the frontend's session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whom DataHub knows a credential as."""
+
+    actor: str  #: urn:li:corpuser:NAME
+    privileges: frozenset[str] = frozenset()  #: on the platform as a whole, e.g. MANAGE_INGESTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """What DataHub knows of a dataset."""
+
+    urn: str
+    exists: bool  #: not so when it was deleted softly
+    tags: Sequence[str] = ()  #: URNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """One change of one aspect (DataHub's MetadataChangeProposal), the aspect as a plain JSON object."""
+
+    entity_type: str
+    entity_urn: str
+    aspect_name: str
+    aspect: Mapping[str, Json] | Sequence[Json]  #: with PATCH a list of operations, or the envelope with array keys
+    change_type: str = "UPSERT"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])  #: e.g. {"If-Version-Match": "-1"}
+
+
+class DataHub(Protocol):
+    """What we ask of DataHub, or of the embedded catalog in its place. Safe from any thread; every call is bounded.
+
+    Every method may raise Unavailable: DataHub is away, too slow, or answers what is no answer.
+    """
+
+    def identify(self, credential: Credential) -> Identity:
+        """Raises NotAuthenticated: DataHub does not take the credential."""
+        ...
+
+    def privileges(self, credential: Credential, identity: Identity, dataset: str) -> frozenset[str]:
+        """What the caller may do with the dataset, asked with the caller's own credential."""
+        ...
+
+    def dataset(self, urn: str) -> DatasetFacts: ...
+
+    def producers(self, dataset: str) -> Sequence[str]:
+        """DataJobs that produce the dataset: the newest run's first, then others whose lineage says so."""
+        ...
+
+    def produces(self, job: str, dataset: str) -> bool:
+        """Whether this DataJob produces the dataset, by a run of it or by its lineage."""
+        ...
+
+    def property_of(self, job: str, prop: str) -> str | None:
+        """The one text value of a structured property (its URN) of a DataJob."""
+        ...
+
+    def aspect(self, urn: str, name: str) -> Mapping[str, Json] | None:
+        """The newest version of an aspect; None where there is none."""
+        ...
+
+    def emit(self, proposals: Sequence[Proposal]) -> None:
+        """Write, in this order. Returns when DataHub has taken all of it.
+
+        Raises:
+            Invalid: DataHub refuses it for good (what is wrong is in the text).
+        """
+        ...
+
+
 class Clock(Protocol):
     def now(self) -> datetime:
         """The time, UTC, with a zone."""

@@ -15,6 +15,7 @@ from headgate.errors import (
     HeadgateError,
     Invalid,
     MissingExtra,
+    NotAuthenticated,
     NotFound,
     Unavailable,
 )
@@ -31,10 +32,6 @@ SECURITY_HEADERS: Final = {
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
-
-
-class NotAuthenticated(Forbidden):
-    """We do not know who is calling; with the right token it would work."""
 
 
 class TooLarge(Invalid):

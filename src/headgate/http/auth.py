@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
-from headgate.errors import Forbidden
-from headgate.http.answers import NotAuthenticated
+from headgate.errors import Forbidden, NotAuthenticated
 from headgate.settings import Settings
 from headgate.settings.record import Secret
 

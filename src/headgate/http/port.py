@@ -16,13 +16,12 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from headgate import __version__
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
 from headgate.http import acting, docs, events, health, looking, pages
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
-    NotAuthenticated,
     field_problems,
     problem,
     refusal,

@@ -15,7 +15,7 @@ from headgate.catalog import Catalog
 from headgate.errors import Conflict, NotFound
 from headgate.flow import conditional
 from headgate.flow import ending as rules
-from headgate.ledger import dialects, rows, schema
+from headgate.ledger import dialects, housekeeping, rows, schema
 from headgate.ledger.recorder import Recorder
 from headgate.ledger.runs import Row, Wanted
 from headgate.ledger.writer import Batch
@@ -294,28 +294,17 @@ class Endings:
         self.recorder.flush()
         self._announce()
 
-    def _letter(self, message: Message) -> Row:
-        return {
-            "channel": message.channel,
-            "subject": message.subject,
-            "payload": rows.dumps(message.payload),
-            "tries": 0,
-            "not_before": self.batch.now,
-            "created_at": self.batch.now,
-            "claimed_until": 0.0,
-        }
-
     def _announce(self) -> None:
         if not self.ends:
             return
         connection = self.batch.connection
         jobs = sorted({run.job for run in self.ends})
         failing = {str(name) for (name,) in connection.execute(_FAILING, {"jobs": jobs})}
-        messages: list[Row] = []
+        messages: list[Message] = []
         changed: dict[str, Row] = {}
         for run in sorted(self.ends, key=lambda one: (one.ended_at, one.seq)):
             was_failing = run.job in failing
-            messages.extend(self._letter(message) for message in self.announce(run, was_failing))
+            messages.extend(self.announce(run, was_failing))
             fails = run.state in _FAILURES
             if fails != was_failing and (fails or run.state is RunState.SUCCEEDED):
                 failing.symmetric_difference_update({run.job})
@@ -323,9 +312,7 @@ class Endings:
         if changed:
             upsert = _upsert(connection, schema.health, ("job",), ("failing", "run", "at"))
             connection.execute(upsert, [changed[name] for name in sorted(changed)])
-        if messages:
-            connection.execute(schema.outbox.insert(), messages)
-            self.batch.to_wake.add("outbox")
+        housekeeping.post(self.batch, messages)
 
 
 def _as_run(row: Mapping[str, Any]) -> Run:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from headgate.ledger import dialects, rows, schema
 from headgate.ledger.writer import Batch
+from headgate.ports import Message
 
 #: Rows deleted in one transaction, so that nobody waits long.
 PORTION = 5_000
@@ -65,6 +66,28 @@ _DUE = (
     .order_by(schema.outbox.c.seq)
     .limit(bindparam("most"))
 )
+
+
+def post(batch: Batch, messages: Sequence[Message]) -> None:
+    """Put messages into the outbox, due now."""
+    if not messages:
+        return
+    batch.connection.execute(
+        schema.outbox.insert(),
+        [
+            {
+                "channel": one.channel,
+                "subject": one.subject,
+                "payload": rows.dumps(one.payload),
+                "tries": 0,
+                "not_before": batch.now,
+                "created_at": batch.now,
+                "claimed_until": 0.0,
+            }
+            for one in messages
+        ],
+    )
+    batch.to_wake.add("outbox")
 
 
 def take_letters(batch: Batch, *, most: int, hold: float, busy: Sequence[str] = ()) -> list[Letter]:

@@ -11,7 +11,7 @@ from headgate.errors import LedgerUnavailable
 from headgate.ledger import dialects
 
 #: The revision this program writes. A test holds it against the newest file in migrations/versions.
-HEAD = "0001"
+HEAD = "0002"
 FOLDER = Path(__file__).parent / "migrations"
 
 

@@ -40,7 +40,7 @@ from headgate.model import (
     Trigger,
     TriggerName,
 )
-from headgate.ports import Announce, Ended, Postponed, Progress, Started, Stop
+from headgate.ports import Announce, Ended, Message, Postponed, Progress, Started, Stop
 
 T = TypeVar("T")
 HandOver = Callable[[Run], None]
@@ -366,6 +366,19 @@ class Ledger:
     def workers(self) -> list[dict[str, Any]]:
         with self._reading() as connection:
             return housekeeping.workers(connection)
+
+    def tell(self, messages: Sequence[Message]) -> Future[None]:
+        """Put messages into the outbox; of one channel and subject they are delivered in this order."""
+        return self._write(lambda batch: housekeeping.post(batch, messages))
+
+    def write(self, work: Callable[[Batch], T | Exception]) -> Future[T]:
+        """Do something in the next transaction, on the one connection that writes; nothing but SQL, and quickly."""
+        return self._write(work)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Look at something on a connection of its own."""
+        with self._reading() as connection:
+            return work(connection)
 
     def take_letters(self, *, most: int, hold: float, busy: Sequence[str] = ()) -> Future[list[Letter]]:
         return self._write(lambda batch: housekeeping.take_letters(batch, most=most, hold=hold, busy=busy))

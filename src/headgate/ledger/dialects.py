@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -58,8 +59,8 @@ def _open_sqlite(url: sa.URL) -> Engine:
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see begin_writing
+        _switch_to_wal(connection)
         for pragma in (
-            "journal_mode=wal",
             "synchronous=full",
             "busy_timeout=10000",
             "cache_size=-32768",
@@ -69,6 +70,23 @@ def _open_sqlite(url: sa.URL) -> Engine:
 
     event.listen(engine, "connect", on_connect)
     return engine
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Make the file's journal a WAL, once; those who open an empty file together wait for the one who does it.
+
+    SQLite does not wait by itself here: to change the journal needs the file alone, and it says so at once.
+    """
+    until = time.monotonic() + 10.0
+    while True:
+        try:
+            connection.execute("pragma journal_mode=wal").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def begin_writing(connection: Connection) -> None:

@@ -12,8 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from headgate.errors import Invalid, NotFound
-from headgate.flow import resolve
+from headgate.errors import Forbidden, Invalid, NotFound
+from headgate.flow import resolution
+from headgate.flow.resolution import Resolution
+from headgate.flow.resolve import Rule
 from headgate.ledger import reading
 from headgate.ledger.accepting import Ask, Receipt
 from headgate.ledger.catalogs import Change, Declaration
@@ -22,6 +24,7 @@ from headgate.model import (
     Cause,
     Event,
     EventId,
+    Job,
     JobName,
     Run,
     RunId,
@@ -30,7 +33,7 @@ from headgate.model import (
     TriggerName,
     new_event_id,
 )
-from headgate.ports import Stop
+from headgate.ports import DataHub, DatasetFacts, Stop
 from headgate.settings import Settings
 from headgate.supervision.logs import read_log
 
@@ -53,6 +56,7 @@ class Gate:
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.settings = settings
         self.ledger = ledger
+        self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
 
     # -- asking
 
@@ -70,6 +74,7 @@ class Gate:
         door: str = "manual",
         key: str | None = None,
         downstream: bool = True,
+        implicit: Job | None = None,
     ) -> Run:
         """Start a run of a job. `key` makes the call repeatable: the same key answers the same run.
 
@@ -77,7 +82,7 @@ class Gate:
             NotFound: no such job. TooManyRuns: it is at its limit and does not queue. Invalid: bad arguments.
         """
         return wait_for(self.ask(job, arguments=arguments, actor=actor, reason=reason, door=door, key=key,
-                                 downstream=downstream))  # fmt: skip
+                                 downstream=downstream, implicit=implicit))  # fmt: skip
 
     def ask(
         self,
@@ -90,8 +95,12 @@ class Gate:
         key: str | None = None,
         downstream: bool = True,
         previous: RunId | None = None,
+        implicit: Job | None = None,
     ) -> Future[Run]:
-        """`start` without waiting for the commit."""
+        """`start` without waiting for the commit.
+
+        `implicit`: the job itself, as a Resolution gives it; made in the same transaction where there is none yet.
+        """
         _check(arguments, reason)
         event = Event(
             id=new_event_id(),
@@ -104,19 +113,62 @@ class Gate:
         )
         cause = Cause(actor=actor, reason=reason)
         return self.ledger.ask(
-            Ask(job=JobName(job), event=event, cause=cause, arguments=dict(arguments), previous=previous)
+            Ask(
+                job=JobName(job),
+                event=event,
+                cause=cause,
+                arguments=dict(arguments),
+                previous=previous,
+                implicit=implicit,
+            )
         )
 
     def start_for(self, urn: str, *, arguments: Mapping[str, str], actor: str, reason: str | None = None) -> Run:
-        """Start the job that refreshes a dataset. Raises NotFound where no rule names one."""
-        explanation = self.explain(urn)
-        if explanation.winner is None or explanation.winner.job is None:
-            raise NotFound("job for the dataset", urn, explanation.message)
-        return self.start(explanation.winner.job, arguments=arguments, actor=actor, reason=reason or f"dataset {urn}")
+        """Start the job that refreshes a dataset. Raises what `resolve` raises, and NotFound where nothing does."""
+        found = self.resolve(urn)
+        if found.job is None:
+            raise NotFound("job for the dataset", urn, found.message)
+        return self.start(
+            found.job, arguments=arguments, actor=actor, reason=reason or f"dataset {urn}", implicit=found.implicit
+        )
 
-    def explain(self, urn: str) -> resolve.Explanation:
-        """Which rule names the job for a dataset, and why the others do not. Starts nothing."""
-        return resolve.explain(urn, self.settings.rules, tags=None, strict=self.settings.datahub.strict)
+    # -- datasets
+
+    def resolve(self, urn: str, *, job_urn: str | None = None, facts: DatasetFacts | None = None) -> Resolution:
+        """What a click on the dataset starts; `job` is None where nothing. Hand `implicit` on to `ask` or `start`.
+
+        `facts`: what DataHub knows of the dataset, where the caller has asked it already.
+
+        Raises:
+            Invalid: a malformed URN. Forbidden: `job_urn` does not produce the dataset, or the target is not allowed.
+            Unavailable: DataHub can not be asked.
+        """
+        found = resolution.resolve_dataset(urn, self._grounds(), job_urn=job_urn, facts=facts)
+        if found.refused is not None:
+            raise Forbidden(found.refused)
+        return found
+
+    def explain(self, urn: str, *, job_urn: str | None = None) -> Resolution:
+        """The same, with why every other rule lost; goes on when DataHub is away. Raises Invalid and, for a `job_urn`
+        that does not produce the dataset, Forbidden.
+        """
+        return resolution.resolve_dataset(urn, self._grounds(), job_urn=job_urn, thorough=True)
+
+    def rules(self) -> list[Rule]:
+        """The rules in force, from every source."""
+        return list(self.settings.rules)
+
+    def _grounds(self) -> resolution.Grounds:
+        datahub = self.settings.datahub
+        return resolution.Grounds(
+            rules=self.rules(),
+            jobs=self.ledger.refresh().jobs,
+            datahub=self.datahub,
+            job_arn_property=datahub.job_arn_property,
+            arns=datahub.arns,
+            region=self.settings.lambda_region,
+            strict=datahub.strict,
+        )
 
     def stop(self, run: str, *, actor: str, reason: str | None = None) -> Run:
         """Stop a run and everything it started. Answers it STOPPED, or STOPPING until its engine has ended it."""

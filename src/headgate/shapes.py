@@ -11,8 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headgate.errors import Invalid
+from headgate.flow import lineage
 from headgate.flow.cron import EPOCH, parse
-from headgate.flow.resolve import Explanation, Rule
+from headgate.flow.resolution import Resolution
+from headgate.flow.resolve import Rule
 from headgate.ledger.accepting import Receipt
 from headgate.ledger.catalogs import Change
 from headgate.ledger.reading import AuditEntry, DatedDecision, DecidedEvent
@@ -65,7 +67,7 @@ def run_json(run: Run) -> Shape:
         "started_at": time_json(run.started_at),
         "ended_at": time_json(run.ended_at),
         "error": run.error,
-        "result": dict(run.result),
+        "result": {name: value for name, value in run.result.items() if name != lineage.KEY},
         "predecessors": [{"job": one.job, "run": one.run} for one in run.predecessors],
         "objects": run.objects,
         "progress": dict(run.progress),
@@ -241,16 +243,22 @@ def rule_json(rule: Rule) -> Shape:
         "job": rule.job,
         "lambda": rule.function,
         "state_machine_arn": rule.state_machine_arn,
+        "region": rule.region or None,
         "place": rule.place,
     }
 
 
-def explanation_json(explanation: Explanation) -> Shape:
+def explanation_json(found: Resolution) -> Shape:
+    """For operators: it names targets. `implicit`: the job is made when it is first started."""
     return {
-        "job": explanation.winner.job if explanation.winner else None,
-        "rule": rule_json(explanation.winner) if explanation.winner else None,
-        "losers": [{**rule_json(rule), "reason": reason} for rule, reason in explanation.losers],
-        "message": explanation.message,
+        "job": found.job,
+        "implicit": found.implicit is not None,
+        "words": found.words,
+        "rule": rule_json(found.rule) if found.rule else None,
+        "losers": [{**rule_json(rule), "reason": reason} for rule, reason in found.losers],
+        "message": found.message,
+        "notes": list(found.notes),
+        "refused": found.refused,
     }
 
 

@@ -181,7 +181,8 @@ def test_with_nothing_near_the_message_says_what_to_do() -> None:
     message = explain(URN, [], tags=None).message
 
     assert message == (
-        f"no rule says what refreshes {URN}; add one under datasets: in headgate.yaml (by urn, tag, prefix or default)"
+        f"no mapping: no rule says what refreshes {URN};"
+        " add one under datasets: in headgate.yaml (by urn, tag, prefix or default)"
     )
 
 

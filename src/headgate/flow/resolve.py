@@ -18,13 +18,17 @@ from headgate.model import JobName
 _DATASET: Final = "urn:li:dataset:"
 _PLATFORM: Final = "urn:li:dataPlatform:"
 _SHAPE: Final = "urn:li:dataset:(urn:li:dataPlatform:PLATFORM,NAME,ENVIRONMENT)"
+_DATA_JOB: Final = "urn:li:dataJob:"
+_JOB_SHAPE: Final = "urn:li:dataJob:(urn:li:dataFlow:(ORCHESTRATOR,FLOW,CLUSTER),JOB)"
+LONGEST: Final = 4_096  #: characters of a URN; DataHub keeps none that is nearly as long
 _BOUNDARY: Final = "./:"  #: what stands between the parts of a dataset's name, on one platform or another
 _QUALIFIED: Final = re.compile(r"([a-z][a-z0-9_-]*):(?!//)(.+)", re.DOTALL)
 
 
 class RuleKind(StrEnum):
-    """What a rule goes by, most precise first."""
+    """What a rule goes by, most precise first. PROPERTY is no one's to write: it is what a DataJob's property says."""
 
+    PROPERTY = "property"
     URN = "urn"
     TAG = "tag"
     PREFIX = "prefix"
@@ -34,6 +38,7 @@ class RuleKind(StrEnum):
 class RuleSource(IntEnum):
     """Who gave the rule; among equally precise ones the first of these wins."""
 
+    DATAHUB = -1
     ENVIRONMENT = 0
     ENVIRONMENT_FILE = 1
     CONFIGURATION = 2
@@ -45,10 +50,11 @@ class Rule:
     """Datasets that `value` covers are refreshed by exactly one of `job`, `function` and `state_machine_arn`."""
 
     kind: RuleKind
-    value: str  #: a dataset's URN, a tag's URN, `[platform:]name`, or "" for the default
+    value: str  #: a dataset's URN, a tag's URN, `[platform:]name`, "" for the default, the DataJob's URN
     job: JobName | None = None
     function: str | None = None  #: `lambda:` in the file; the name or ARN of a Lambda function
     state_machine_arn: str | None = None
+    region: str = ""  #: of a function that is given by its bare name; "" is the region of all of them
     place: str = ""  #: headgate.yaml:14, or the environment variable
     source: RuleSource = RuleSource.CONFIGURATION
 
@@ -89,6 +95,8 @@ def parse_dataset(urn: str) -> Dataset:
     Raises:
         Invalid: it is no dataset URN; the message says which part is wrong.
     """
+    if len(urn) > LONGEST:
+        raise Invalid(f"{urn[:80]}… has {len(urn)} characters; a URN has at most {LONGEST}")
     if not urn.startswith(_DATASET):
         raise Invalid(f"{urn!r} is not a dataset's URN; expected {_SHAPE}")
     key = urn.removeprefix(_DATASET)
@@ -108,6 +116,20 @@ def parse_dataset(urn: str) -> Dataset:
     return Dataset(platform=unquote(platform.removeprefix(_PLATFORM)), name=unquote(name), environment=environment)
 
 
+def check_data_job(urn: str) -> None:
+    """Raises Invalid where it is no DataJob's URN; the message says what is wrong."""
+    if len(urn) > LONGEST:
+        raise Invalid(f"{urn[:80]}… has {len(urn)} characters; a URN has at most {LONGEST}")
+    key = urn.removeprefix(_DATA_JOB)
+    if key == urn or not (key.startswith("(") and key.endswith(")")):
+        raise Invalid(f"{urn!r} is not a DataJob's URN; expected {_JOB_SHAPE}")
+    parts = _split(key[1:-1], urn)
+    flow = parts[0].removeprefix("urn:li:dataFlow:")
+    inner = _split(flow[1:-1], urn) if flow.startswith("(") and flow.endswith(")") else []
+    if len(parts) != 2 or len(inner) != 3 or flow == parts[0] or not all(one.strip() for one in (*parts, *inner)):
+        raise Invalid(f"{urn!r} is not a DataJob's URN; expected {_JOB_SHAPE}")
+
+
 def _split(key: str, urn: str) -> list[str]:
     """Split at the commas that are inside no further parentheses."""
     parts, depth, start = list[str](), 0, 0
@@ -123,17 +145,25 @@ def _split(key: str, urn: str) -> list[str]:
     return [*parts, key[start:]]
 
 
-def explain(urn: str, rules: Sequence[Rule], *, tags: Sequence[str] | None, strict: bool = False) -> Explanation:
+def explain(
+    urn: str,
+    rules: Sequence[Rule],
+    *,
+    tags: Sequence[str] | None,
+    strict: bool = False,
+    untagged: str = "no DataHub is configured",
+) -> Explanation:
     """Find the rule that says what refreshes a dataset. Nothing is started.
 
-    The most precise rule wins: urn, tag, longest prefix, default. Among equally precise ones the source decides
-    (environment, environment file, headgate.yaml, ledger), then the order in which they are given.
+    The most precise rule wins: property, urn, tag, longest prefix, default. Among equally precise ones the source
+    decides (environment, environment file, headgate.yaml, ledger), then the order in which they are given.
 
     Args:
         urn: the dataset's.
         rules: from every source.
         tags: URNs of the dataset's tags; None when they are not known.
         strict: leave the default rules out.
+        untagged: why the tags are not known, where they are not.
 
     Raises:
         Invalid: `urn` is no dataset's URN.
@@ -142,7 +172,7 @@ def explain(urn: str, rules: Sequence[Rule], *, tags: Sequence[str] | None, stri
     matching: list[tuple[tuple[int, ...], int, Rule]] = []
     reasons: dict[int, str] = {}
     for index, rule in enumerate(rules):
-        reason = _why_not(rule, dataset, tags, strict=strict)
+        reason = _why_not(rule, dataset, tags, strict=strict, untagged=untagged)
         if reason is None:
             matching.append((_precision(rule), index, rule))
         else:
@@ -150,20 +180,22 @@ def explain(urn: str, rules: Sequence[Rule], *, tags: Sequence[str] | None, stri
     matching.sort(key=lambda match: match[:2])
     if not matching:
         losers = [(rule, reasons[index]) for index, rule in enumerate(rules)]
-        return Explanation(winner=None, losers=losers, message=_nothing(urn, rules, tags, strict=strict))
+        return Explanation(winner=None, losers=losers, message=_nothing(urn, rules, tags, strict, untagged))
     (_, first, winner), *others = matching
     reasons.update({index: _beaten(rule, winner) for _, index, rule in others})
     losers = [(rule, reasons[index]) for index, rule in enumerate(rules) if index != first]
     return Explanation(winner=winner, losers=losers, message=f"{urn} is refreshed by {winner.target}, by {winner}")
 
 
-def _why_not(rule: Rule, dataset: Dataset, tags: Sequence[str] | None, *, strict: bool) -> str | None:
+def _why_not(rule: Rule, dataset: Dataset, tags: Sequence[str] | None, *, strict: bool, untagged: str) -> str | None:
     """Why the rule does not cover the dataset; None when it does."""
     match rule.kind:
+        case RuleKind.PROPERTY:
+            return None  # it was looked up for this very dataset
         case RuleKind.URN:
             return _other_dataset(rule.value, dataset)
         case RuleKind.TAG if tags is None:
-            return "the dataset's tags are not known, because no DataHub is configured"
+            return f"the dataset's tags are not known, because {untagged}"
         case RuleKind.TAG:
             known = {unquote(tag) for tag in tags or ()}
             return None if unquote(rule.value) in known else f"the dataset does not have the tag {rule.value}"
@@ -221,6 +253,8 @@ def _beaten(rule: Rule, winner: Rule) -> str:
 
 def _words(source: RuleSource) -> str:
     match source:
+        case RuleSource.DATAHUB:
+            return "DataHub"
         case RuleSource.ENVIRONMENT:
             return "the environment"
         case RuleSource.ENVIRONMENT_FILE:
@@ -231,12 +265,12 @@ def _words(source: RuleSource) -> str:
             return "the ledger"
 
 
-def _nothing(urn: str, rules: Sequence[Rule], tags: Sequence[str] | None, *, strict: bool) -> str:
-    message = f"no rule says what refreshes {urn}"
+def _nothing(urn: str, rules: Sequence[Rule], tags: Sequence[str] | None, strict: bool, untagged: str) -> str:
+    message = f"no mapping: no rule says what refreshes {urn}"
     if strict and any(rule.kind is RuleKind.DEFAULT for rule in rules):
         message += " (there is a default rule, but strict is on)"
     if tags is None and any(rule.kind is RuleKind.TAG for rule in rules):
-        message += " (rules by tag could not be tried: no DataHub is configured)"
+        message += f" (rules by tag could not be tried: {untagged})"
     if near := _near(urn, {rule.value for rule in rules if rule.kind is RuleKind.URN}):
         return f"{message}; there is one for {' and for '.join(near)}: is it one of these you mean?"
     return f"{message}; add one under datasets: in headgate.yaml (by urn, tag, prefix or default)"

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from headgate.catalog import Catalog
 from headgate.errors import NotFound, TooManyRuns
 from headgate.flow import accept
-from headgate.ledger import dialects, rows, schema
+from headgate.ledger import catalogs, dialects, rows, schema
 from headgate.ledger.recorder import Made, Recorder, as_run
 from headgate.ledger.runs import Row, Wanted
 from headgate.ledger.writer import Batch
@@ -55,6 +55,7 @@ class Ask:
     arguments: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout: float | None = None
     previous: RunId | None = None  #: take over the manifest of this earlier run
+    implicit: Job | None = None  #: the job itself, made with the run where there is none of its name yet
 
 
 _KNOWN = sa.select(schema.event.c.id, schema.event.c.seq).where(schema.event.c.id.in_(bindparam("ids", expanding=True)))
@@ -245,6 +246,7 @@ def ask_for_runs(batch: Batch, catalog: Catalog, asks: Sequence[Ask]) -> list[Ru
     """Write each ask as an event and its run. Asked again with the same event identity, it answers the first run."""
     asks = [replace(ask, event=replace(ask.event, id=rows.event_id(ask.event.identity))) for ask in asks]
     known = _known(batch, [ask.event for ask in asks])
+    catalog = catalogs.add_implicit(batch, catalog, [ask.implicit for ask in asks if ask.implicit is not None])
     recorder = Recorder(batch, catalog)
     answers: list[Made | RunId | Exception] = []
     copies: list[tuple[Ask, Made]] = []

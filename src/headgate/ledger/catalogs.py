@@ -6,13 +6,14 @@ enabled, never touches what an API made, never brings back what was deleted by h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
 
 from headgate.catalog import Catalog
 from headgate.errors import NotFound
@@ -21,6 +22,7 @@ from headgate.ledger.writer import Batch
 from headgate.model import Job, JobName, Origin, Trigger, TriggerName
 
 VERSION = "catalog"
+_INSERT: Mapping[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Does(StrEnum):
@@ -176,6 +178,31 @@ def _put_trigger(batch: Batch, change: Change, trigger: Trigger | None) -> None:
 
 def _mark_deleted(batch: Batch, table: sa.Table, name: str) -> None:
     batch.connection.execute(table.update().where(table.c.name == name).values(deleted=True, updated_at=batch.now))
+
+
+def add_implicit(batch: Batch, catalog: Catalog, jobs: Sequence[Job]) -> Catalog:
+    """Make the jobs that rules imply, where there is none of that name; answers the catalog that has them."""
+    missing = {job.name: job for job in jobs if job.name not in catalog.jobs}
+    if not missing:
+        return catalog
+    table = schema.job
+    for name, job in sorted(missing.items()):
+        values: dict[str, object] = {
+            "max_concurrent_runs": job.max_concurrent_runs,
+            "spec": rows.job_spec(job),
+            "origin": Origin.API.value,
+            "declared": None,
+            "deleted": False,
+            "updated_at": batch.now,
+        }
+        # another replica may make it at this moment; who deleted it by hand did not delete the rule that names it
+        made = _INSERT[batch.connection.dialect.name](table).values(name=name, created_at=batch.now, **values)
+        batch.connection.execute(
+            made.on_conflict_do_update(index_elements=["name"], set_=values, where=table.c.deleted)
+        )
+        note(batch, actor="system", action="job.create", subject=name, reason="a dataset's rule or DataJob names it")
+    changed(batch)
+    return read(batch.connection)
 
 
 def set_enabled(batch: Batch, name: TriggerName, *, enabled: bool, actor: str, reason: str) -> Trigger:

@@ -1,0 +1,117 @@
+"""This file is where what a rule or a DataJob names on AWS becomes a job, and where its ARN must be an allowed one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from headgate.flow.resolve import Rule
+from headgate.model import Job, JobName, Origin
+
+#: Function and state machine as AWS lets them be named; a version or an alias may follow.
+_FUNCTION: Final = re.compile(
+    r"(?:arn:(?P<partition>aws(?:-[a-z]+)*):lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):function:)?"
+    r"(?P<name>[A-Za-z0-9_-]{1,64})(?::(?P<qualifier>\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+)
+_STATE_MACHINE: Final = re.compile(
+    r"arn:(?P<partition>aws(?:-[a-z]+)*):states:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):stateMachine:"
+    r"(?P<name>[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80})(?::(?P<qualifier>[A-Za-z0-9_.-]{1,128}))?"
+)
+#: How many runs of such a job may be under way. AWS has limits of its own, and the seeds start one at every click.
+LIMIT: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something on AWS that a run may start, by its parts; `account` and `region` are "" where they are not said."""
+
+    engine: str  #: lambda | step_functions
+    named: str  #: as it was given: an ARN, or a function's bare name
+    name: str
+    qualifier: str
+    region: str
+    account: str
+    partition: str
+
+    @property
+    def words(self) -> str:
+        """What it is, for those who are not to know its name."""
+        return "an AWS Lambda function" if self.engine == "lambda" else "an AWS Step Functions state machine"
+
+    @property
+    def arn(self) -> str:
+        """Its ARN as far as it is known; what is not known is `-`, which no part of an ARN is."""
+        service, kind = ("lambda", "function") if self.engine == "lambda" else ("states", "stateMachine")
+        parts = ["arn", self.partition or "aws", service, self.region or "-", self.account or "-", kind, self.name]
+        return ":".join([*parts, *([self.qualifier] if self.qualifier else [])])
+
+
+def parse_target(text: str, *, region: str = "") -> Target | None:
+    """A Lambda function's name or ARN, or a state machine's ARN; None for anything else.
+
+    Args:
+        text: as it was written; blanks around it do not count.
+        region: where a function is that is given by its bare name.
+    """
+    named = text.strip()
+    for engine, pattern in (("step_functions", _STATE_MACHINE), ("lambda", _FUNCTION)):
+        if found := pattern.fullmatch(named):
+            return Target(
+                engine=engine,
+                named=named,
+                name=found["name"],
+                qualifier=found["qualifier"] or "",
+                region=found["region"] or region,
+                account=found["account"] or "",
+                partition=found["partition"] or "",
+            )
+    return None
+
+
+def target_of(rule: Rule, *, region: str = "") -> Target | None:
+    """What the rule names on AWS; None for a rule that names a job, or something that can not be started."""
+    if rule.job is not None:
+        return None
+    target = parse_target(rule.function or rule.state_machine_arn or "", region=rule.region or region)
+    expected = "lambda" if rule.function is not None else "step_functions"
+    return target if target is not None and target.engine == expected else None
+
+
+def implicit_job(target: Target) -> Job:
+    """The job that starts it. One target has one name, whatever names it: `lambda:NAME@REGION.ACCOUNT`.
+
+    It is no declared job: whoever wants another policy for it declares a job of that name in headgate.yaml.
+    """
+    kind = "lambda" if target.engine == "lambda" else "state-machine"
+    qualified = f"{target.name}:{target.qualifier}" if target.qualifier else target.name
+    where = ".".join(part for part in (target.region, target.account) if part)
+    key = "function" if target.engine == "lambda" else "state_machine_arn"
+    return Job(
+        name=JobName(f"{kind}:{qualified}{where and f'@{where}'}"),
+        engine=target.engine,
+        target={key: target.named, **({"region": target.region} if target.region else {})},
+        max_concurrent_runs=LIMIT,
+        description="Made when a dataset's rule or DataJob first named its target.",
+        origin=Origin.API,
+    )
+
+
+def allowed(target: Target, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns covers the target's ARN; without any pattern everything is allowed.
+
+    Patterns are compared part by part, so that `*` in one part never reaches into the next; a `*` at the end covers
+    all that follows. A bare name has no account: a pattern that names one does not cover it.
+    """
+    return not patterns or any(_covers(pattern.split(":"), target.arn.split(":")) for pattern in patterns)
+
+
+def _covers(pattern: Sequence[str], arn: Sequence[str]) -> bool:
+    if len(pattern) > len(arn) or (len(pattern) < len(arn) and pattern[-1] != "*"):
+        return False
+    return all(_fits(one, part) for one, part in zip(pattern, arn, strict=False))
+
+
+def _fits(pattern: str, part: str) -> bool:
+    return re.fullmatch(".*".join(re.escape(piece) for piece in pattern.split("*")), part, re.DOTALL) is not None

@@ -157,6 +157,10 @@ class Message:
 Announce = Callable[[Run, bool], Sequence[Message]]
 
 
+#: Given a start that is being written: who is to be told what.
+AnnounceStart = Callable[[Started], Sequence[Message]]
+
+
 class RunLedger(Protocol):
     """What dispatching and watching ask of the ledger. Writes are durable when their future is done, not before."""
 

@@ -12,10 +12,10 @@ from pyiceberg.table import Table
 
 from headgate.errors import Invalid, Unavailable
 from headgate.job import Context, NotRetryable
-from headgate.lake import evolve
+from headgate.lake import evolve, lineage
 from headgate.lake.attempt import Attempt, Changed
 from headgate.lake.catalog import DEFAULT_TABLE, find_table, make_table, open_catalog, parts, translated
-from headgate.lake.columns import DECLARED, REJECTS, SOURCE_ID, schema_of
+from headgate.lake.columns import DECLARED, OURS, REJECTS, SOURCE_ID, schema_of
 from headgate.lake.commit import AlreadyThere, SchemaMoved, present, rejects_of, sweep
 from headgate.lake.headers import Header, Refused, compressed, read_header
 from headgate.lake.passes import Findings
@@ -35,6 +35,7 @@ class Batch:
     sources: list[Source]
     skipped: set[str] = field(default_factory=set[str])  #: ids of sources that are in the table
     refusals: dict[str, Refusal] = field(default_factory=dict[str, Refusal])  #: by source id
+    columns: set[str] = field(default_factory=set[str])  #: that the newest headers name, folded
 
     def left(self) -> list[Source]:
         return [one for one in self.sources if one.id not in self.skipped and one.id not in self.refusals]
@@ -77,6 +78,7 @@ def _ingest(context: Context) -> None:
             sweep(one)
     totals, snapshot = _land(context, catalog, name, batch, limit)
     _finish(context, name, batch, totals, snapshot)
+    _tell_lineage(context, catalog, name, batch)
     _say(f"{name}: {totals['rows']} rows, {totals['rejects']} rejects in {time.monotonic() - started:.1f} s")
     if sources and len(batch.refusals) == len(sources):
         first = next(iter(batch.refusals.values()))
@@ -157,6 +159,7 @@ def _headers(batch: Batch) -> dict[Source, Header]:
             _refuse(batch, Refusal(source=one, reason="MISSING", message="it is not there any more"))
         except OSError as error:
             _refuse(batch, Refusal(source=one, reason="FILE", message=f"it can not be read: {error.strerror}"))
+    batch.columns = {name.casefold() for header in headers.values() for name in header.names}
     return headers
 
 
@@ -210,6 +213,18 @@ def _finish(context: Context, name: str, batch: Batch, totals: Counter[str], sna
         snapshot_id=snapshot,
         ingest_ts=ingest_ts(batch.sources),
     )
+
+
+def _tell_lineage(context: Context, catalog: SqlCatalog, name: str, batch: Batch) -> None:
+    """Say which folders the rows came from, column by column; nothing where nothing landed."""
+    table = find_table(catalog, name)
+    landed = batch.left()
+    if table is None or not landed:
+        return
+    schema = table.schema()
+    folders = lineage.folders_of((one.object.bucket, one.object.key) for one in landed)
+    columns = [one.name for one in schema.fields if one.name.casefold() in batch.columns and one.name not in OURS]
+    context.result(openlineage=lineage.landed(folders, columns, name, schema))
 
 
 def _say(line: str) -> None:

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from headgate.errors import Invalid, NotFound
 from headgate.job import Context, NotRetryable
-from headgate.lake import views
+from headgate.lake import lineage, views
 from headgate.lake.catalog import DEFAULT_TABLE, get_table, open_catalog, parts
 from headgate.lake.read import rows
 
@@ -57,6 +57,7 @@ def dual_engine_views(context: Context) -> None:
         replaced=outcomes["replaced"],
         unchanged=outcomes["unchanged"],
         snapshot_id=head.snapshot_id if head else None,
+        openlineage=lineage.viewed(name, table.schema(), wanted),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from headgate.ports import Message
 
 #: Rows deleted in one transaction, so that nobody waits long.
 PORTION = 5_000
+#: Bytes of messages that are taken at once in order; a larger one is taken alone.
+PORTION_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,45 @@ def take_letters(batch: Batch, *, most: int, hold: float, busy: Sequence[str] = 
             .values(claimed_until=batch.now + hold)
         )
     return [Letter(row.seq, row.channel, row.subject, rows.loads(row.payload), row.tries) for row in found]
+
+
+_IN_ORDER = (
+    sa.select(schema.outbox)
+    .where(schema.outbox.c.channel == bindparam("channel"))
+    .order_by(schema.outbox.c.seq)
+    .limit(bindparam("most"))
+)
+
+
+def take_in_order(batch: Batch, channel: str, *, most: int, hold: float) -> list[Letter]:
+    """The oldest messages of a channel that keeps one order for all of them, held for `hold` seconds.
+
+    None while the first of them is held by another deliverer, or is not due: what stands behind it waits for it.
+    """
+    found = batch.connection.execute(
+        dialects.for_update(_IN_ORDER, batch.connection, skip_locked=False), {"channel": channel, "most": most}
+    ).all()
+    if not found or found[0].claimed_until >= batch.now or found[0].not_before > batch.now:
+        return []
+    sizes = itertools.accumulate(len(row.payload) for row in found)
+    found = [row for row, size in zip(found, sizes, strict=True) if size <= PORTION_BYTES] or found[:1]
+    batch.connection.execute(
+        schema.outbox.update()
+        .where(schema.outbox.c.seq.in_([row.seq for row in found]))
+        .values(claimed_until=batch.now + hold)
+    )
+    return [Letter(row.seq, row.channel, row.subject, rows.loads(row.payload), row.tries) for row in found]
+
+
+def delivered_all(batch: Batch, letters: Sequence[Letter]) -> None:
+    batch.connection.execute(schema.outbox.delete().where(schema.outbox.c.seq.in_([one.seq for one in letters])))
+
+
+def not_delivered_yet(batch: Batch, letters: Sequence[Letter], error: str, not_before: float) -> None:
+    """Give back messages that were taken in order; the first of them says when it goes on."""
+    held = schema.outbox.c.seq.in_([one.seq for one in letters])
+    batch.connection.execute(schema.outbox.update().where(held).values(claimed_until=0.0))
+    not_delivered(batch, letters[0], error, not_before)
 
 
 def delivered(batch: Batch, letter: Letter) -> None:

@@ -40,13 +40,17 @@ from headgate.model import (
     Trigger,
     TriggerName,
 )
-from headgate.ports import Announce, Ended, Message, Postponed, Progress, Started, Stop
+from headgate.ports import Announce, AnnounceStart, Ended, Message, Postponed, Progress, Started, Stop
 
 T = TypeVar("T")
 HandOver = Callable[[Run], None]
 
 
 def _nobody(run: Run, was_failing: bool) -> Sequence[Any]:  # noqa: ARG001 - the shape is Announce's
+    return ()
+
+
+def _no_word(started: Started) -> Sequence[Message]:  # noqa: ARG001 - the shape is AnnounceStart's
     return ()
 
 
@@ -85,6 +89,7 @@ class Ledger:
         self.on_due: Callable[[], None] = lambda: None
         self.on_outbox: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
+        self.announce_start: AnnounceStart = _no_word
         self.fires_for = fires_for
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours
         self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
@@ -383,6 +388,15 @@ class Ledger:
     def take_letters(self, *, most: int, hold: float, busy: Sequence[str] = ()) -> Future[list[Letter]]:
         return self._write(lambda batch: housekeeping.take_letters(batch, most=most, hold=hold, busy=busy))
 
+    def take_in_order(self, channel: str, *, most: int, hold: float) -> Future[list[Letter]]:
+        return self._write(lambda batch: housekeeping.take_in_order(batch, channel, most=most, hold=hold))
+
+    def delivered_all(self, letters: Sequence[Letter]) -> Future[None]:
+        return self._write(lambda batch: housekeeping.delivered_all(batch, letters))
+
+    def not_delivered_yet(self, letters: Sequence[Letter], error: str, not_before: float) -> Future[None]:
+        return self._write(lambda batch: housekeeping.not_delivered_yet(batch, letters, error, not_before))
+
     def delivered(self, letter: Letter) -> Future[None]:
         return self._write(lambda batch: housekeeping.delivered(batch, letter))
 
@@ -423,6 +437,7 @@ class Ledger:
         return batch.catalog
 
     def _before_commit(self, batch: Batch) -> None:
+        housekeeping.post(batch, [message for one in batch.started.values() for message in self.announce_start(one)])
         claiming.write_started(batch, self.id)
         if "due" in batch.to_wake:
             batch.after(self.on_due)

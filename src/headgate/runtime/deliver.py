@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
@@ -29,8 +29,9 @@ THREADS = 4  #: for each receiver
 class Deliver:
     """Runs until closed. Reporters may raise anything: it is noted at the message, which is tried again."""
 
-    def __init__(self, ledger: Ledger, reporters: Mapping[str, Reporter]) -> None:
+    def __init__(self, ledger: Ledger, reporters: Mapping[str, Reporter], *, others: Sequence[str] = ()) -> None:
         self._ledger = ledger
+        self._others = others  #: channels that somebody else empties
         self._reporters = reporters
         self._pools = {name: ThreadPoolExecutor(THREADS, thread_name_prefix=f"tell-{name}") for name in reporters}
         self._under_way: Counter[str] = Counter()
@@ -69,7 +70,7 @@ class Deliver:
         if not self._ledger.outbox()[0]:
             return False
         with self._counting:
-            busy = [channel for channel, count in self._under_way.items() if count >= THREADS]
+            busy = [*self._others] + [channel for channel, count in self._under_way.items() if count >= THREADS]
         letters = wait_for(self._ledger.take_letters(most=MOST, hold=HOLD, busy=busy))
         for letter in letters:
             pool = self._pools.get(letter.channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 import structlog
@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from headgate import __version__
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
-from headgate.http import acting, docs, events, health, looking, pages
+from headgate.http import acting, button, docs, events, health, looking, pages
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
@@ -33,6 +33,9 @@ from headgate.http.metrics import Metrics
 from headgate.model import Json, Run
 from headgate.ports import Message as Letter
 
+if TYPE_CHECKING:
+    from headgate.http.proxy import Proxy
+
 API: Final = "/headgate/api/v1"
 #: What anybody may ask under /headgate: to log in and out, and how those pages look.
 _OPEN: Final = ("/headgate/login", "/headgate/logout", "/headgate/static/")
@@ -45,12 +48,19 @@ Readiness = Callable[[], Mapping[str, Json]]
 class Port:
     """The ASGI application. It has no lifespan of its own; `close` ends the streams so that a server can stop."""
 
-    def __init__(self, app: FastAPI, door: events.EventsDoor, guard: Guard) -> None:
+    def __init__(self, app: FastAPI, door: events.EventsDoor, guard: Guard, proxy: Proxy | None = None) -> None:
         self.app = app
+        self._proxy = proxy
         self._door = door
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._proxy is not None and scope["type"] == "http":
+            ours = self._proxy.ours(scope)
+            if ours is None:
+                await self._proxy(scope, receive, send)
+                return
+            scope = ours
         if scope["type"] != "http":
             await self._other(scope, receive, send)
         elif scope["path"] == events.PATH and scope["method"] in ("POST", "HEAD"):
@@ -63,6 +73,8 @@ class Port:
         """Call before the server is told to stop. Safe from any thread."""
         broadcaster: Broadcaster = self.app.state.broadcaster
         broadcaster.close()
+        if self._proxy is not None:
+            self._proxy.close()
 
     @property
     def metrics(self) -> Metrics:
@@ -73,7 +85,7 @@ class Port:
         """An answer for those who may not enter; else the scope gets its caller."""
         path: str = scope["path"]
         headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
-        if path == "/healthz":
+        if path in ("/healthz", button.PATH):
             return None
         try:
             if not _under(path, "/headgate") or path.startswith(_OPEN):
@@ -123,10 +135,21 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(looking.router, prefix=API)
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
+    app.include_router(button.router)
     app.include_router(pages.router)
     _answer_errors(app)
     _count_ends(gate, metrics)
-    return Port(app, app.state.events, guard)
+    return Port(app, app.state.events, guard, _proxy(gate))
+
+
+def _proxy(gate: Gate) -> Proxy | None:
+    """DataHub's frontend behind our port, if we are told where it is."""
+    datahub = gate.settings.datahub
+    if not datahub.frontend_url:
+        return None
+    from headgate.http.proxy import Proxy  # noqa: PLC0415 - its client takes a tenth of a second to load
+
+    return Proxy(datahub.frontend_url, timeout=datahub.frontend_timeout)
 
 
 def _count_ends(gate: Gate, metrics: Metrics) -> None:

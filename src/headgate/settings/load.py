@@ -217,6 +217,7 @@ def _datahub(top: Top) -> DataHub:
     return DataHub(
         gms_url=top.get(keys.GMS_URL).rstrip("/"),
         frontend_url=top.get(keys.FRONTEND_URL).rstrip("/"),
+        frontend_timeout=top.get(keys.FRONTEND_TIMEOUT),
         token=_secret(top, keys.GMS_TOKEN),
         client_id=top.get(keys.CLIENT_ID),
         client_secret=_secret(top, keys.CLIENT_SECRET),

@@ -56,6 +56,7 @@ class DataHub:
 
     gms_url: str = field(default="", repr=False)  #: may hold a password
     frontend_url: str = field(default="", repr=False)
+    frontend_timeout: float = 150.0  #: seconds
     token: Secret | None = None
     client_id: str = ""
     client_secret: Secret | None = None

@@ -170,6 +170,13 @@ FRONTEND_URL: Final = Key(
     default="",
     description="DataHub's frontend, served through our port with the button on its dataset pages.",
 )
+FRONTEND_TIMEOUT: Final = Key(
+    name="datahub.frontend_timeout",
+    kind=POSITIVE_DURATION,
+    default=150.0,
+    shown="150s",
+    description="How long DataHub's frontend may be silent before its user is told so; it gives up itself after 120 s.",
+)
 GMS_TOKEN: Final = Key(
     name="datahub.token",
     kind=ANY_TEXT,
@@ -275,6 +282,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     LAKE_WAREHOUSE,
     GMS_URL,
     FRONTEND_URL,
+    FRONTEND_TIMEOUT,
     GMS_TOKEN,
     CLIENT_ID,
     CLIENT_SECRET,

@@ -178,3 +178,21 @@ def _every_minute(missed: Missed) -> Trigger:
         schedule="* * * * *",
         missed=missed,
     )
+
+
+def test_a_bug_in_a_look_is_seen_and_is_not_the_last_look(passing: Passing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a look raises, /readyz is told and time goes on passing."""
+    looks: list[float] = []
+
+    def broken(now: float) -> float:
+        looks.append(now)
+        if len(looks) == 1:
+            raise ZeroDivisionError("a bug")
+        return now + 60.0
+
+    monkeypatch.setattr(passing.sweep, "look", broken)
+    passing.sweep.start()
+    _until(lambda: passing.sweep.problem, "the problem to be told")
+    assert "ZeroDivisionError: a bug" in str(passing.sweep.problem)
+    _until(lambda: len(looks) > 1 and passing.sweep.problem is None, "the next look")
+    passing.sweep.close()

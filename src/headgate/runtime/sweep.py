@@ -167,6 +167,10 @@ class Sweep:
                     _log.error("cannot look at the ledger", why=str(error))
                 self.problem = str(error)
                 following = now + IDLE
+            except Exception as error:  # noqa: BLE001 - a bug in one look must not be the end of all of them
+                _log.exception("a look at the ledger failed")
+                self.problem = f"the sweep failed: {type(error).__name__}: {error}; the server's log says where"
+                following = now + IDLE
 
     def _beat_for_ever(self) -> None:
         while not self._closing.wait(self._ledger.lease / 3):

@@ -52,7 +52,9 @@ DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,c.d.t,PROD)"
 class World:
     """A gate over a new ledger, the port in front of it, and an engine that does what the test says."""
 
-    def __init__(self, folder: Path, *, token: str = "", events_token: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, *, token: str = "", events_token: str = "", host: str = "127.0.0.1", **settings: Any
+    ) -> None:
         self.claimed: list[Run] = []
         self.ready: Mapping[str, Json] = {"ready": True, "problems": []}
         file = folder / "headgate.yaml"
@@ -61,6 +63,7 @@ class World:
             load(file, {}),
             token=Secret(token) if token else None,
             events_token=Secret(events_token) if events_token else None,
+            **settings,
         )
         self.settings.home.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger(self.settings.database_url, claims=True)

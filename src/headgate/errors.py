@@ -2,7 +2,9 @@
 
 HeadgateError
 ├── Invalid                 what was given is wrong; nothing was done            (HTTP 400, exit 2)
-│   └── InvalidConfiguration  … in headgate.yaml, with file, line and column
+│   ├── InvalidConfiguration  … in headgate.yaml, with file, line and column
+│   ├── MalformedEvent        … an OpenLineage event that is no event              (HTTP 400, exit 1)
+│   └── UnconvertibleEvent    … an OpenLineage event DataHub has no form for       (HTTP 422, exit 1)
 ├── NotFound                no such job, trigger, run or event                   (HTTP 404, exit 1)
 ├── Conflict                it exists, but not in a state that allows this       (HTTP 409, exit 1)
 │   └── TooManyRuns           the job is at its limit and does not queue
@@ -38,6 +40,14 @@ class InvalidConfiguration(Invalid):
         self.file = file
         self.line = line
         self.column = column
+
+
+class MalformedEvent(Invalid):
+    """What was given is no OpenLineage event: no JSON, or a member that is not what the specification says."""
+
+
+class UnconvertibleEvent(Invalid):
+    """It is an OpenLineage event, but nothing for DataHub can be made of it."""
 
 
 class NotFound(HeadgateError):

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
+from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
+from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import HeadgateError, InUse, Unavailable
 from headgate.flow.announce import Announcer, Subscription
 from headgate.flow.dispatch import Dispatcher
@@ -53,6 +56,7 @@ class App:
         engines: dict[str, Engine] = {}
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
+            engines.update(_aws_engines(settings, Watch(self.ledger)))
         self._engines = engines
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
         reporters: dict[str, Reporter] = {
@@ -163,10 +167,20 @@ class App:
         return {
             "ready": not problems,
             "problems": problems,
+            "warnings": self.gate.warnings(),
             "replica": self.ledger.id,
             "worker": self._worker,
             "outbox": {"waiting": waiting, "oldest": oldest, "last_error": error},
         }
+
+
+def _aws_engines(settings: Settings, watcher: Watch) -> dict[str, Engine]:
+    """The engines of AWS. boto3 is loaded, and a thread started, with the first run that needs one."""
+    clients = Clients()
+    return {
+        "step_functions": StepFunctionsEngine(settings.home, watcher, clients=clients),
+        "lambda": LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region),
+    }
 
 
 def serve(

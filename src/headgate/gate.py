@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from headgate.errors import Forbidden, Invalid, NotFound
-from headgate.flow import resolution
+from headgate.flow import resolution, targets
 from headgate.flow.resolution import Resolution
-from headgate.flow.resolve import Rule
-from headgate.ledger import reading
+from headgate.flow.resolve import Rule, RuleSource
+from headgate.ledger import clicks, reading
+from headgate.ledger import rules as kept
 from headgate.ledger.accepting import Ask, Receipt
 from headgate.ledger.catalogs import Change, Declaration
+from headgate.ledger.rules import KeptRule
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import (
     Cause,
@@ -35,6 +37,7 @@ from headgate.model import (
 )
 from headgate.ports import DataHub, DatasetFacts, Stop
 from headgate.settings import Settings
+from headgate.settings.mapping import MappingFile
 from headgate.supervision.logs import read_log
 
 MOST_REPLAYED = 10_000
@@ -57,6 +60,7 @@ class Gate:
         self.settings = settings
         self.ledger = ledger
         self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
+        self._mapping = MappingFile.of(settings)
 
     # -- asking
 
@@ -152,11 +156,34 @@ class Gate:
         """The same, with why every other rule lost; goes on when DataHub is away. Raises Invalid and, for a `job_urn`
         that does not produce the dataset, Forbidden.
         """
-        return resolution.resolve_dataset(urn, self._grounds(), job_urn=job_urn, thorough=True)
+        found = resolution.resolve_dataset(urn, self._grounds(), job_urn=job_urn, thorough=True)
+        return replace(found, notes=[*self.warnings(), *found.notes])
 
     def rules(self) -> list[Rule]:
-        """The rules in force, from every source."""
-        return list(self.settings.rules)
+        """The rules in force, from every source; the mapping file as it is now."""
+        declared = [one for one in self.settings.rules if one.source is not RuleSource.ENVIRONMENT_FILE]
+        from_file = self._mapping.rules() if self._mapping is not None else ()
+        return [*declared, *from_file, *(one.rule for one in self.kept_rules())]
+
+    def kept_rules(self) -> list[KeptRule]:
+        """Those of the ledger."""
+        return self.ledger.read(kept.read)
+
+    def set_rule(self, rule: Rule, *, actor: str, reason: str | None = None) -> KeptRule:
+        """Keep a rule in the ledger, in place of the one that covers the same. Raises Invalid and Forbidden."""
+        _check({}, reason)
+        grounds = self._grounds()
+        checked = targets.checked(rule, grounds.jobs, arns=grounds.arns, region=grounds.region)
+        return wait_for(self.ledger.write(lambda batch: kept.put(batch, checked, actor=actor, reason=reason)))
+
+    def delete_rule(self, name: str, *, actor: str, reason: str | None = None) -> KeptRule:
+        """Take a rule of the ledger away, by its id or by what it covers. Raises NotFound."""
+        _check({}, reason)
+        return wait_for(self.ledger.write(lambda batch: kept.delete(batch, name, actor=actor, reason=reason)))
+
+    def warnings(self) -> list[str]:
+        """What is wrong and hinders nobody yet, for /readyz and `explain`."""
+        return [self._mapping.problem] if self._mapping is not None and self._mapping.problem else []
 
     def _grounds(self) -> resolution.Grounds:
         datahub = self.settings.datahub
@@ -169,6 +196,57 @@ class Gate:
             region=self.settings.lambda_region,
             strict=datahub.strict,
         )
+
+    # -- clicks
+
+    def consider(self, click: clicking.Click, who: clicking.Who) -> clicking.Wish | clicking.Refusal:
+        """What a click would start, or why it may not. Starts and writes nothing. Raises Unavailable."""
+        return clicking.consider(
+            click,
+            who,
+            datahub=self.datahub,
+            resolve=lambda urn, job_urn, facts: resolution.resolve_dataset(
+                urn, self._grounds(), job_urn=job_urn, facts=facts
+            ),
+            privileges=self.settings.datahub.privileges,
+        )
+
+    def click(self, wish: clicking.Wish) -> Future[Run]:
+        """Start what a click may start, or be given the run of another click on the dataset within the window.
+
+        The future fails with TooManyRuns, NotFound (the job was deleted meanwhile) or LedgerUnavailable.
+        """
+        asked = wish.click
+        _check(wish.arguments, asked.reason)
+        event = Event(
+            id=new_event_id(),
+            door=clicking.DOOR,
+            kind="Asked",
+            identity=f"asked:{secrets.token_hex(16)}",
+            at=datetime.now(UTC),
+            payload={"job": wish.job, "actor": wish.actor, "dataset": asked.dataset,
+                     **({"reason": asked.reason} if asked.reason else {})},
+        )  # fmt: skip
+        ask = Ask(
+            job=wish.job,
+            event=event,
+            cause=Cause(actor=wish.actor, reason=asked.reason),
+            arguments=wish.arguments,
+            implicit=wish.implicit,
+        )
+        known, window = self.ledger.catalog, self.settings.datahub.click_window
+        return self.ledger.write(
+            lambda batch: clicks.take(batch, known, ask, dataset=asked.dataset, key=clicking.DATASET, window=window)
+        )
+
+    def now_of(self, runs: Sequence[RunId]) -> dict[RunId, Run]:
+        """These runs as they are now, read in one go."""
+        return self.ledger.read(lambda connection: clicks.find(connection, runs))
+
+    def last_for(self, job: JobName, dataset: str) -> Run | None:
+        """The newest run of the job, unless it was asked for another dataset; of the newest fifty."""
+        page = self.ledger.runs(job=job, limit=50)
+        return next((run for run in page.items if run.arguments.get(clicking.DATASET, dataset) == dataset), None)
 
     def stop(self, run: str, *, actor: str, reason: str | None = None) -> Run:
         """Stop a run and everything it started. Answers it STOPPED, or STOPPING until its engine has ended it."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from headgate.flow.resolve import Rule
+from headgate.errors import Forbidden, Invalid
+from headgate.flow.resolve import LONGEST, Rule, RuleKind, parse_dataset
 from headgate.model import Job, JobName, Origin
 
 #: Function and state machine as AWS lets them be named; a version or an alias may follow.
@@ -77,6 +78,57 @@ def target_of(rule: Rule, *, region: str = "") -> Target | None:
     target = parse_target(rule.function or rule.state_machine_arn or "", region=rule.region or region)
     expected = "lambda" if rule.function is not None else "step_functions"
     return target if target is not None and target.engine == expected else None
+
+
+def checked(rule: Rule, jobs: Collection[str], *, arns: Sequence[str], region: str = "") -> Rule:
+    """The rule as it may be kept: nothing in it is malformed, and what it names exists, or is allowed to be started.
+
+    Raises:
+        Invalid: what is wrong, by the field's name. Forbidden: no pattern of `arns` covers the target.
+    """
+    value = _checked_value(rule.kind, rule.value.strip())
+    named = [one for one in (rule.job, rule.function, rule.state_machine_arn) if one is not None]
+    if len(named) != 1:
+        raise Invalid(f"expected exactly one of job, lambda and state_machine_arn, found {len(named)}")
+    if rule.region and rule.function is None:
+        raise Invalid("region goes with lambda only")
+    if rule.job is not None:
+        if rule.job not in jobs:
+            raise Invalid(f"job: there is no job {str(rule.job)!r}; see `headgate jobs list`")
+        return replace(rule, value=value)
+    target = target_of(rule, region=region)
+    if target is None and rule.function is not None:
+        raise Invalid(f"lambda: expected the name or the ARN of a Lambda function, found {rule.function[:80]!r}")
+    if target is None:
+        raise Invalid("state_machine_arn: expected an ARN such as arn:aws:states:REGION:ACCOUNT:stateMachine:NAME")
+    if not allowed(target, arns):
+        raise Forbidden(f"{target.words} of that name may not be started here; datahub.allow.arns says what may")
+    return replace(
+        rule,
+        value=value,
+        function=target.named if rule.function is not None else None,
+        state_machine_arn=target.named if rule.function is None else None,
+    )
+
+
+def _checked_value(kind: RuleKind, value: str) -> str:
+    """What a rule covers. Raises Invalid."""
+    if len(value) > LONGEST:
+        raise Invalid(f"{kind.value}: {len(value)} characters; at most {LONGEST} can be meant")
+    match kind:
+        case RuleKind.PROPERTY:
+            raise Invalid("a DataJob's property is written in DataHub, not as a rule")
+        case RuleKind.URN:
+            parse_dataset(value)
+        case RuleKind.TAG:
+            if not value.removeprefix("urn:li:tag:") or not value.startswith("urn:li:tag:"):
+                raise Invalid(f"tag: expected a tag's URN such as urn:li:tag:layer.raw, found {value[:80]!r}")
+        case RuleKind.PREFIX:
+            if not value or value.startswith("urn:"):
+                raise Invalid(f"prefix: expected the beginning of a dataset's name, found {value[:80]!r}")
+        case RuleKind.DEFAULT:
+            return ""
+    return value
 
 
 def implicit_job(target: Target) -> Job:

@@ -222,6 +222,22 @@ outbox = Table(
     Index("outbox_subject", "channel", "subject", "seq"),
 )
 
+#: Rules that say which job refreshes a dataset, given through the API or the console. One for each thing they cover.
+rule = Table(
+    "rule_",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("job", String),
+    Column("function", String),
+    Column("state_machine_arn", String),
+    Column("region", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -9,12 +9,33 @@ from typing import Final
 
 from headgate.errors import Invalid
 from headgate.flow.resolve import Rule, RuleKind, RuleSource, parse_dataset
+from headgate.flow.targets import Target, parse_target
 from headgate.model import Job, JobName
 from headgate.settings.engines import STATE_MACHINE
-from headgate.settings.kinds import TEXT, pattern
+from headgate.settings.kinds import TEXT, Kind, pattern
 from headgate.settings.nodes import Node, Place, Table, Text, read
 from headgate.settings.reading import Key, Named, Part, Report, Section, found
 from headgate.settings.triggers import known_job
+
+
+def _function(text: str) -> str:
+    if _parsed(text).engine != "lambda":
+        raise ValueError(text)
+    return text.strip()
+
+
+def _state_machine(text: str) -> str:
+    if _parsed(text).engine != "step_functions":
+        raise ValueError(text)
+    return text.strip()
+
+
+def _parsed(text: str) -> Target:
+    target = parse_target(text)
+    if target is None:
+        raise ValueError(text)
+    return target
+
 
 DATASETS: Final = Part(
     name="datasets",
@@ -42,13 +63,28 @@ DEFAULT: Final = Key(
     description="A rule for every dataset no other rule covers: `default: true`.",
 )
 JOB: Final = Key(name="job", kind=TEXT, default="", description="The declared job the rule starts.")
-FUNCTION: Final = Key(name="lambda", kind=TEXT, default="", description="The Lambda function the rule starts.")
+FUNCTION: Final = Key(
+    name="lambda",
+    kind=Kind("the name or the ARN of a Lambda function", _function),
+    default="",
+    description="The Lambda function the rule starts, as a job that is made when it is first started.",
+)
 ARN: Final = Key(
-    name="state_machine_arn", kind=STATE_MACHINE, default="", description="The state machine the rule starts."
+    name="state_machine_arn",
+    kind=Kind(STATE_MACHINE.expected, _state_machine),
+    default="",
+    description="The state machine the rule starts, as a job that is made when it is first started.",
+)
+REGION: Final = Key(
+    name="region",
+    kind=pattern("an AWS region such as us-east-1", r"[a-z]{2}(-[a-z]+)+-\d"),
+    default="",
+    shown="`aws.lambda_region`",
+    description="The AWS region of a Lambda function that is given by its bare name.",
 )
 WHICH: Final = (URN, TAG, PREFIX, DEFAULT)
 TARGET: Final = (JOB, FUNCTION, ARN)
-RULE: Final[Sequence[Named]] = (*WHICH, *TARGET)
+RULE: Final[Sequence[Named]] = (*WHICH, *TARGET, REGION)
 
 INLINE: Final = "DATAHUB_INGESTION_LAMBDA_MAPPING"
 FILE: Final = "DATAHUB_INGESTION_LAMBDA_MAPPING_FILE"
@@ -99,9 +135,18 @@ def _rule(section: Section, jobs: Mapping[JobName, Job]) -> Rule | None:
         job=known_job(section, started, section.place_of(JOB), jobs) if target[0] is JOB else None,
         function=started if target[0] is FUNCTION else None,
         state_machine_arn=started if target[0] is ARN else None,
+        region=_region(section, target[0]),
         place=f"{section.place.file}:{section.place.line}",
         source=RuleSource.CONFIGURATION,
     )
+
+
+def _region(section: Section, target: Key[str]) -> str:
+    if not section.has(REGION):
+        return ""
+    if target is not FUNCTION:
+        section.report.problem(section.place_of(REGION), f"{section.name}: region goes with lambda only")
+    return section.get(REGION)
 
 
 def _is_dataset(urn: str, place: Place, report: Report) -> bool:
@@ -114,20 +159,23 @@ def _is_dataset(urn: str, place: Place, report: Report) -> bool:
 
 
 def environment_rules(environ: Mapping[str, str], report: Report) -> list[Rule]:
-    """The rules of the seeds' environment variables: a mapping inline, a mapping in a file, and a default."""
+    """The rules of the seeds' environment variables: a mapping inline, a mapping in a file, and a default.
+
+    A mapping is YAML or JSON, of datasets' URNs (or tags' URNs, or prefixes) to Lambda functions; a state machine's
+    ARN may stand in a function's place.
+    """
     rules: list[Rule] = []
     if inline := environ.get(INLINE):
-        rules.extend(_mapping(inline, INLINE, RuleSource.ENVIRONMENT, report))
+        rules.extend(mapping_rules(inline, INLINE, RuleSource.ENVIRONMENT, report))
         report.note(INLINE, len(rules), INLINE)
     if file := environ.get(FILE):
         text = read_text(Path(file), FILE, report)
         if text is not None:
-            rules.extend(_mapping(text, file, RuleSource.ENVIRONMENT_FILE, report))
+            rules.extend(mapping_rules(text, file, RuleSource.ENVIRONMENT_FILE, report))
         report.note(FILE, file, FILE)
     if function := environ.get(FALLBACK):
-        rules.append(
-            Rule(kind=RuleKind.DEFAULT, value="", function=function, place=FALLBACK, source=RuleSource.ENVIRONMENT)
-        )
+        node = Text(Place(FALLBACK), function)
+        rules += _rule_to(node, RuleKind.DEFAULT, "", node.place, given_by=RuleSource.ENVIRONMENT, report=report)
         report.note(FALLBACK, function, FALLBACK)
     return rules
 
@@ -145,8 +193,8 @@ def read_text(path: Path, named: str, report: Report) -> str | None:
     return None
 
 
-def _mapping(text: str, file: str, given_by: RuleSource, report: Report) -> list[Rule]:
-    """A mapping of datasets (or tags, or prefixes) to Lambda functions, as YAML or JSON."""
+def mapping_rules(text: str, file: str, given_by: RuleSource, report: Report) -> list[Rule]:
+    """The rules of one mapping; what is wrong is noted with its place, for which the text is called `file`."""
     node = read(_without_tabs(text), file, environ=None, problems=report.problems)
     if node is None:
         return []
@@ -155,8 +203,9 @@ def _mapping(text: str, file: str, given_by: RuleSource, report: Report) -> list
             node.place, f"expected a mapping of dataset URNs to names of Lambda functions, found {found(node)}"
         )
         return []
-    rules = (_mapped(name, node.keys[name], value, given_by, report) for name, value in node.entries.items())
-    return [rule for rule in rules if rule is not None]
+    return [
+        rule for name, value in node.entries.items() for rule in _mapped(name, node.keys[name], value, given_by, report)
+    ]
 
 
 def _without_tabs(text: str) -> str:
@@ -170,16 +219,37 @@ def _without_tabs(text: str) -> str:
     return text.replace("\t", " ")
 
 
-def _mapped(name: str, place: Place, value: Node, given_by: RuleSource, report: Report) -> Rule | None:
-    if not isinstance(value, Text) or value.null or not value.text.strip():
-        report.problem(value.place, f"expected the name of a Lambda function, found {found(value)}")
-        return None
+def _mapped(name: str, place: Place, value: Node, given_by: RuleSource, report: Report) -> list[Rule]:
     if name.startswith("urn:li:tag:"):
         kind = RuleKind.TAG
     elif name.startswith("urn:"):
         kind = RuleKind.URN
         if not _is_dataset(name, place, report):
-            return None
+            return []
     else:
         kind = RuleKind.PREFIX
-    return Rule(kind=kind, value=name, function=value.text, place=f"{place.file}:{place.line}", source=given_by)
+        if not name.strip():
+            report.problem(place, "expected a dataset's URN, a tag's URN or the beginning of a name, found nothing")
+            return []
+    return _rule_to(value, kind, name, place, given_by=given_by, report=report)
+
+
+def _rule_to(
+    value: Node, kind: RuleKind, name: str, place: Place, *, given_by: RuleSource, report: Report
+) -> list[Rule]:
+    """The rule that starts what the value names; none where that is nothing we can start."""
+    target = parse_target(value.text) if isinstance(value, Text) and not value.null else None
+    if target is None:
+        report.problem(value.place, f"expected the name of a Lambda function, found {found(value)}")
+        return []
+    function = target.engine == "lambda"
+    return [
+        Rule(
+            kind=kind,
+            value=name,
+            function=target.named if function else None,
+            state_machine_arn=None if function else target.named,
+            place=f"{place.file}:{place.line}" if place.line else place.file,
+            source=given_by,
+        )
+    ]

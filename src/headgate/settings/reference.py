@@ -16,9 +16,12 @@ VARIABLES: Final[Sequence[tuple[str, str]]] = (
         "HEADGATE_CONFIG",
         "The configuration file, or the folder it is in; by default `headgate.yaml` in the current one.",
     ),
-    (datasets.INLINE, "A mapping of dataset URNs to Lambda functions, as JSON or YAML; wins over all other rules."),
-    (datasets.FILE, "The path of a file with such a mapping; wins over `datasets:`."),
-    (datasets.FALLBACK, "The Lambda function of every dataset that no rule covers."),
+    (
+        datasets.INLINE,
+        "A mapping of dataset URNs to Lambda functions, as JSON or YAML; wins among equals.",
+    ),
+    (datasets.FILE, "The path of a file with such a mapping, read again when it is edited."),
+    (datasets.FALLBACK, "The Lambda function (or state machine) of every dataset that no rule covers."),
 )
 
 

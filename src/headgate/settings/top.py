@@ -37,7 +37,9 @@ _DATABASE: Final = pattern(
 
 
 def _property(text: str) -> str:
-    """A structured property's URN; a bare id is taken for one."""
+    """A structured property's URN; a bare id is taken for one, nothing for none."""
+    if not text:
+        return ""
     if text.startswith("urn:li:structuredProperty:") and not text.endswith(":"):
         return text
     if not text.strip() or ":" in text or any(character.isspace() for character in text):
@@ -221,12 +223,20 @@ STRICT: Final = Key(
     shown="false",
     description="Whether a dataset must have a rule of its own: the default rule then counts for nothing.",
 )
+CLICK_WINDOW: Final = Key(
+    name="datahub.click_window",
+    kind=DURATION,
+    default=0.0,
+    shown="0s",
+    description="Clicks on one dataset within this time share one run; 0s gives each click a run of its own.",
+)
 ARN_PROPERTY: Final = Key(
     name="datahub.job_arn_property",
     kind=Kind("the URN of a structured property (urn:li:structuredProperty:ID), or its bare id", _property),
     default="urn:li:structuredProperty:awsStepFunctionArn",
     variables=("DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN",),
-    description="The structured property of a DataJob that names its Step Functions state machine.",
+    description="The structured property of a DataJob that names its Step Functions state machine; with an empty text"
+    " here DataJobs are not looked up.",
 )
 LAMBDA_REGION: Final = Key(
     name="aws.lambda_region",
@@ -289,6 +299,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     REVEAL_TARGETS,
     OPAQUE_RUN_IDS,
     STRICT,
+    CLICK_WINDOW,
     ARN_PROPERTY,
     LAMBDA_REGION,
 )

@@ -14,10 +14,11 @@ from headgate.errors import Invalid
 from headgate.flow import lineage
 from headgate.flow.cron import EPOCH, parse
 from headgate.flow.resolution import Resolution
-from headgate.flow.resolve import Rule
+from headgate.flow.resolve import Rule, precision
 from headgate.ledger.accepting import Receipt
 from headgate.ledger.catalogs import Change
 from headgate.ledger.reading import AuditEntry, DatedDecision, DecidedEvent
+from headgate.ledger.rules import KeptRule
 from headgate.model import (
     Attempt,
     Cause,
@@ -245,7 +246,31 @@ def rule_json(rule: Rule) -> Shape:
         "state_machine_arn": rule.state_machine_arn,
         "region": rule.region or None,
         "place": rule.place,
+        "source": rule.source.name.lower(),
     }
+
+
+def kept_rule_json(kept: KeptRule) -> Shape:
+    """A rule of the ledger. `starts` is its target in words."""
+    return {
+        "id": kept.id,
+        **rule_json(kept.rule),
+        "starts": kept.rule.target,
+        "actor": kept.actor,
+        "updated_at": time_json(kept.updated_at),
+    }
+
+
+def rules_json(rules: Sequence[Rule], kept: Sequence[KeptRule]) -> list[Shape]:
+    """Every rule in force, in the order of precision; `id`, `actor` and `updated_at` are null where a file has it."""
+    by_place = {one.rule.place: one for one in kept}
+    nobody = {"actor": None, "updated_at": None}
+    return [
+        kept_rule_json(by_place[one.place])
+        if one.place in by_place
+        else {"id": None, **rule_json(one), "starts": one.target, **nobody}
+        for one in sorted(rules, key=precision)
+    ]
 
 
 def explanation_json(found: Resolution) -> Shape:

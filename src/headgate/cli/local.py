@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headgate import shapes
 from headgate.cli.client import Doc, EventsWanted, Piece, RunsWanted
 from headgate.cli.session import ACTOR
 from headgate.errors import Invalid
 from headgate.flow.cron import EPOCH
+from headgate.flow.resolve import Rule, RuleKind, RuleSource
 from headgate.gate import Gate
 from headgate.ledger.reading import EventFilter, Page
 from headgate.model import RunState, TriggerType
@@ -107,6 +108,28 @@ class Local:
 
     def explain(self, urn: str) -> Doc:
         return shapes.explanation_json(self._gate.explain(urn))
+
+    def start_for(self, dataset: str, arguments: Mapping[str, str], reason: str | None) -> Doc:
+        return shapes.run_json(self._gate.start_for(dataset, arguments=arguments, actor=ACTOR, reason=reason))
+
+    def rules(self) -> list[Doc]:
+        return list[Doc](shapes.rules_json(self._gate.rules(), self._gate.kept_rules()))
+
+    def set_rule(self, asked: Mapping[str, Any]) -> Doc:
+        kind = next(kind for kind in RuleKind if asked.get(kind.value))
+        rule = Rule(
+            kind=kind,
+            value="" if kind is RuleKind.DEFAULT else asked[kind.value],
+            job=asked.get("job"),
+            function=asked.get("lambda"),
+            state_machine_arn=asked.get("state_machine_arn"),
+            region=asked.get("region", ""),
+            source=RuleSource.LEDGER,
+        )
+        return shapes.kept_rule_json(self._gate.set_rule(rule, actor=ACTOR, reason=asked.get("reason")))
+
+    def delete_rule(self, name: str, reason: str | None) -> Doc:
+        return shapes.kept_rule_json(self._gate.delete_rule(name, actor=ACTOR, reason=reason))
 
 
 def _filter(wanted: EventsWanted) -> EventFilter:

@@ -107,6 +107,18 @@ class Remote:
     def explain(self, urn: str) -> Doc:
         return self._object("GET", "/explain", urn=urn)
 
+    def start_for(self, dataset: str, arguments: Mapping[str, str], reason: str | None) -> Doc:
+        return self._object("POST", "/runs", body={"dataset": dataset, "arguments": dict(arguments), "reason": reason})
+
+    def rules(self) -> list[Doc]:
+        return _items(self._ask("GET", "/rules"))
+
+    def set_rule(self, asked: Mapping[str, Any]) -> Doc:
+        return self._object("PUT", "/rules", body=asked)
+
+    def delete_rule(self, name: str, reason: str | None) -> Doc:
+        return self._object("DELETE", f"/rules/{_safe(name)}", reason=reason)
+
     def _list(self, path: str, **asked: object) -> Iterator[Doc]:
         before: object = None
         while True:

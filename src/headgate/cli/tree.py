@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from headgate import __version__
-from headgate.cli.commands import configuring, definitions, demo, events, lake, runs, serving, smoke, starting
+from headgate.cli.commands import configuring, definitions, demo, events, lake, rules, runs, serving, smoke, starting
 from headgate.cli.options import Config
 from headgate.cli.printing import say
 
@@ -66,6 +66,7 @@ def _groups() -> dict[str, typer.Typer]:
         "runs": _group("What runs and ran."),
         "jobs": _group("The named pieces of work."),
         "triggers": _group("What must happen for jobs to start."),
+        "rules": _group("Which job refreshes a dataset."),
         "events": _group("What happened outside, and what it led to."),
         "lake": _group("What was ingested."),
         "config": _group("The settings."),
@@ -79,6 +80,9 @@ def _groups() -> dict[str, typer.Typer]:
     groups["triggers"].command("list")(definitions.list_triggers)
     groups["triggers"].command("enable")(definitions.enable)
     groups["triggers"].command("disable")(definitions.disable)
+    groups["rules"].command("list")(rules.show_list)
+    groups["rules"].command("set")(rules.put)
+    groups["rules"].command("delete")(rules.delete)
     groups["events"].command("list")(events.show_list)
     groups["events"].command("replay")(events.replay)
     groups["lake"].command("query")(lake.query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from headgate.console import picture, views, words
 from headgate.gate import Gate
 from headgate.model import TERMINAL, Run
-from headgate.shapes import time_json, trigger_state
+from headgate.shapes import Shape, time_json, trigger_state
 
 Fragments = Mapping[str, str]
 
@@ -159,6 +159,19 @@ def run_page(
 
 
 # -- the others
+
+
+def rules_page(
+    *,
+    rules: Sequence[Shape],
+    jobs: Sequence[str],
+    warnings: Sequence[str],
+    urn: str,
+    found: Shape | None,
+    can_leave: bool,
+) -> str:
+    """The rules, and (with `found`) which of them wins for the dataset `urn`."""
+    return _render("rules.html", rules=rules, jobs=jobs, warnings=warnings, urn=urn, found=found, can_leave=can_leave)
 
 
 def login_page(*, following: str, problem: str = "") -> str:

@@ -174,7 +174,7 @@ def explain(
     for index, rule in enumerate(rules):
         reason = _why_not(rule, dataset, tags, strict=strict, untagged=untagged)
         if reason is None:
-            matching.append((_precision(rule), index, rule))
+            matching.append((precision(rule), index, rule))
         else:
             reasons[index] = reason
     matching.sort(key=lambda match: match[:2])
@@ -234,7 +234,7 @@ def _other_prefix(value: str, dataset: Dataset) -> str | None:
     return f"{name!r} ends inside a part of the name {dataset.name!r}, not at its boundary"
 
 
-def _precision(rule: Rule) -> tuple[int, ...]:
+def precision(rule: Rule) -> tuple[int, ...]:
     """What rules are sorted by: the smaller wins."""
     platform, name = split_prefix(rule.value) if rule.kind is RuleKind.PREFIX else (None, "")
     return (list(RuleKind).index(rule.kind), -len(name), platform is None, rule.source)
@@ -244,7 +244,7 @@ def _beaten(rule: Rule, winner: Rule) -> str:
     """Why a rule that covers the dataset too does not win."""
     if rule.kind is not winner.kind:
         return f"it covers the dataset too, but a {winner.kind.value} rule is more precise"
-    if _precision(rule)[:3] != _precision(winner)[:3]:
+    if precision(rule)[:3] != precision(winner)[:3]:
         return f"it covers the dataset too, but the prefix {winner.value!r} is longer or names the platform"
     if rule.source is not winner.source:
         return f"it is as precise, but {_words(winner.source)} wins over {_words(rule.source)}"

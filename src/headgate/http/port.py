@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from headgate import __version__
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
-from headgate.http import acting, button, docs, events, health, looking, pages
+from headgate.http import acting, button, docs, events, health, looking, pages, rules
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
@@ -133,6 +133,8 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(docs.events_router)
     app.include_router(acting.router, prefix=API)
     app.include_router(looking.router, prefix=API)
+    app.include_router(rules.router, prefix=API)
+    app.include_router(rules.page_router)
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
     app.include_router(button.router)

@@ -109,11 +109,15 @@ def explain(
         print_json(found)
     else:
         say(found["message"])
+        if found["refused"]:
+            say(f"a click is refused: {found['refused']}")
+        for one in found["notes"]:
+            note(one)
         if found["losers"]:
             say()
             rows = [[_rule(one), one["place"], one["reason"]] for one in found["losers"]]
             print_table(["RULE THAT LOST", "AT", "WHY"], rows)
-    if found["rule"] is None:
+    if found["job"] is None:
         raise Failed("" if output is Output.TABLE else found["message"])
 
 

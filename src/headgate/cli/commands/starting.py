@@ -45,8 +45,9 @@ def run(
     logs.of_command(settings)
     with session.writing(settings, working=True) as client:
         if dataset is not None:
-            job, reason = _job_of(client, dataset), reason or f"dataset {dataset}"
-        started = _start(client, job or "", arguments, reason)
+            started = client.start_for(dataset, arguments, reason)
+        else:
+            started = _start(client, job or "", arguments, reason)
         _finish(client, started, wait=wait, output=output)
 
 
@@ -94,13 +95,6 @@ def _advice(name: str, known: Sequence[str]) -> str:
     if near := difflib.get_close_matches(name, known, n=3):
         return f"did you mean {' or '.join(near)}?"
     return f"there are {', '.join(known)}" if known else "headgate.yaml declares none; `headgate init DIR` shows how"
-
-
-def _job_of(client: Client, dataset: str) -> str:
-    explained = client.explain(dataset)
-    if not explained["job"]:
-        raise NotFound("job for the dataset", dataset, explained["message"])
-    return str(explained["job"])
 
 
 def _finish(client: Client, started: Doc, *, wait: bool, output: Output) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from headgate.errors import Forbidden, Invalid, NotFound
+from headgate.flow import click as clicking
 from headgate.flow import resolution, targets
 from headgate.flow.resolution import Resolution
 from headgate.flow.resolve import Rule, RuleSource

@@ -72,13 +72,13 @@ class Guard:
                 " (HEADGATE_TOKEN, for events HEADGATE_EVENTS_TOKEN)"
             )
         origin = headers.get(b"origin")
-        if origin is not None and not _same(origin, host):
+        if origin is not None and not same_origin(origin, host):
             raise Forbidden("this call comes from another site's page; a page may only call the host it came from")
 
     def check_events(self, headers: Headers) -> None:
         """Let a sender of events in. Raises NotAuthenticated or Forbidden."""
         if self._events_token:
-            if not _bears(headers, self._events_token):
+            if not bears(headers, self._events_token):
                 raise NotAuthenticated(
                     "events need `Authorization: Bearer …` with the token of HEADGATE_EVENTS_TOKEN (auth.events_token)"
                 )
@@ -95,14 +95,14 @@ class Guard:
             Forbidden: a browser's call that another site's page may have made.
         """
         if self._token and b"authorization" in headers:
-            if _bears(headers, self._token):
+            if bears(headers, self._token):
                 return Caller(TOKEN_ACTOR, "bearer")
             raise NotAuthenticated("the bearer token is not the one of HEADGATE_TOKEN (auth.token)")
         if not self._token and not self._loopback:
             raise NotAuthenticated("HEADGATE_TOKEN is not set on the server, so it answers nobody from afar")
         self.check_place(headers)
         by = "cookie" if self._token else "nobody"
-        if self._token and not self._knows_cookie(headers):
+        if self._token and not self.has_session(headers):
             raise NotAuthenticated("this needs `Authorization: Bearer …` with the token of HEADGATE_TOKEN (auth.token)")
         if method not in _SAFE:
             _check_browser(headers, by)
@@ -123,7 +123,8 @@ class Guard:
     def _sign(self, expires: str) -> str:
         return hmac.new(self._key, expires.encode(), hashlib.sha256).hexdigest()
 
-    def _knows_cookie(self, headers: Headers) -> bool:
+    def has_session(self, headers: Headers) -> bool:
+        """Whether the console's own cookie is there, and right."""
         try:
             sent = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
         except CookieError:
@@ -144,12 +145,12 @@ def _check_browser(headers: Headers, by: str) -> None:
         raise Forbidden("a browser's call that changes something needs the header X-Headgate-Request: 1")
 
 
-def _same(origin: bytes, host: str) -> bool:
+def same_origin(origin: bytes, host: str) -> bool:
     scheme, separator, place = origin.decode("latin-1").partition("://")
     return bool(separator) and scheme in ("http", "https") and place.lower() == host.lower()
 
 
-def _bears(headers: Headers, token: bytes) -> bool:
+def bears(headers: Headers, token: bytes) -> bool:
     scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
     return scheme.lower() == b"bearer" and hmac.compare_digest(sent.strip(), token)
 

@@ -227,6 +227,7 @@ def _datahub(top: Top) -> DataHub:
         reveal_targets=top.get(keys.REVEAL_TARGETS),
         opaque_run_ids=top.get(keys.OPAQUE_RUN_IDS),
         strict=top.get(keys.STRICT),
+        click_window=top.get(keys.CLICK_WINDOW),
         job_arn_property=top.get(keys.ARN_PROPERTY),
     )
 

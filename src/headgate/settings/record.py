@@ -66,6 +66,7 @@ class DataHub:
     reveal_targets: bool = False
     opaque_run_ids: bool = False
     strict: bool = False  #: no default rule: a dataset without a rule of its own starts nothing
+    click_window: float = 0.0  #: seconds within which clicks on one dataset share a run; 0: each has its own
     job_arn_property: str = ""  #: URN of the structured property that names a DataJob's state machine
 
     @property

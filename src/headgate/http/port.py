@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from headgate import __version__
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
-from headgate.http import acting, button, docs, events, health, looking, pages, rules
+from headgate.http import acting, button, clicks, docs, events, health, looking, pages, rules
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
@@ -28,6 +28,7 @@ from headgate.http.answers import (
     status_of,
 )
 from headgate.http.auth import Guard
+from headgate.http.ingestion import IngestionDoor
 from headgate.http.live import Broadcaster
 from headgate.http.metrics import Metrics
 from headgate.model import Json, Run
@@ -52,6 +53,7 @@ class Port:
         self.app = app
         self._proxy = proxy
         self._door = door
+        self._clicks: IngestionDoor = app.state.ingestion
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,14 +67,17 @@ class Port:
             await self._other(scope, receive, send)
         elif scope["path"] == events.PATH and scope["method"] in ("POST", "HEAD"):
             await self._door(scope, receive, send)
+        elif self._clicks.takes(scope["path"]):
+            await self._clicks(scope, receive, send)
         else:
-            response = self._refuse(scope)
+            response = await self._refuse(scope)
             await (response or self.app)(scope, _limited(scope, receive), _secured(send))
 
     def close(self) -> None:
         """Call before the server is told to stop. Safe from any thread."""
         broadcaster: Broadcaster = self.app.state.broadcaster
         broadcaster.close()
+        self._clicks.close()
         if self._proxy is not None:
             self._proxy.close()
 
@@ -81,7 +86,7 @@ class Port:
         found: Metrics = self.app.state.metrics
         return found
 
-    def _refuse(self, scope: Scope) -> Response | None:
+    async def _refuse(self, scope: Scope) -> Response | None:
         """An answer for those who may not enter; else the scope gets its caller."""
         path: str = scope["path"]
         headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
@@ -91,7 +96,7 @@ class Port:
             if not _under(path, "/headgate") or path.startswith(_OPEN):
                 self._guard.check_place(headers)
             else:
-                scope["headgate.caller"] = self._guard.caller(scope["method"], headers)
+                scope["headgate.caller"] = await self._clicks.callers.operator(scope["method"], headers)
         except HeadgateError as error:
             page = scope["method"] == "GET" and pages.wants_page(path, headers)
             if isinstance(error, NotAuthenticated) and page and self._guard.needs_login:
@@ -130,7 +135,9 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.broadcaster = Broadcaster(lambda: gate.ledger.written)
     app.state.address = (host, port)
     app.state.events = events.EventsDoor(gate, guard, metrics)
+    app.state.ingestion = IngestionDoor(gate, guard)
     app.include_router(docs.events_router)
+    app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)
     app.include_router(looking.router, prefix=API)
     app.include_router(rules.router, prefix=API)

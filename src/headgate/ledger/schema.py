@@ -249,3 +249,51 @@ audit = Table(
     Column("reason", Text),
     Column("detail", Text),
 )
+
+#: The embedded catalog's aspects. Version 0 is the newest; what it was before stands under its own number.
+catalog_aspect = Table(
+    "catalog_aspect",
+    metadata,
+    Column("urn", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("actor", String, nullable=False),
+)
+
+#: Aspects that are a series: each time stands for itself; the same one told twice is one row.
+catalog_series = Table(
+    "catalog_series",
+    metadata,
+    Column("urn", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("at_ms", Number, primary_key=True, autoincrement=False),
+    Column("digest", String, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("system", Text, nullable=False),
+)
+
+catalog_entity = Table(
+    "catalog_entity",
+    metadata,
+    Column("urn", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("platform", String),
+    Column("origin", String),
+    Column("created", Double, nullable=False),  # by its own properties where they say so, else when it was first seen
+    Index("catalog_entity_kind", "kind", "urn"),
+)
+
+catalog_edge = Table(
+    "catalog_edge",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("aspect", String, primary_key=True),
+    Column("type", String, primary_key=True),
+    Column("target", String, primary_key=True),
+    Index("catalog_edge_target", "target", "type"),
+)

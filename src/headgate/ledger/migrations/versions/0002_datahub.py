@@ -12,6 +12,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Each part makes its tables in a function of its own."""
+    _embedded_catalog()
     _rules()
 
 
@@ -31,3 +32,50 @@ def _rules() -> None:
         sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _embedded_catalog() -> None:
+    """Aspects, series, entities and relationships of the embedded catalog."""
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "catalog_aspect",
+        sa.Column("urn", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("urn", "name", "version"),
+    )
+    op.create_table(
+        "catalog_series",
+        sa.Column("urn", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("at_ms", number, autoincrement=False, nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("urn", "name", "at_ms", "digest"),
+    )
+    op.create_table(
+        "catalog_entity",
+        sa.Column("urn", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("removed", sa.Boolean(), nullable=False),
+        sa.Column("platform", sa.String(), nullable=True),
+        sa.Column("origin", sa.String(), nullable=True),
+        sa.Column("created", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("urn"),
+    )
+    op.create_index("catalog_entity_kind", "catalog_entity", ["kind", "urn"], unique=False)
+    op.create_table(
+        "catalog_edge",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("aspect", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "aspect", "type", "target"),
+    )
+    op.create_index("catalog_edge_target", "catalog_edge", ["target", "type"], unique=False)

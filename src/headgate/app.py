@@ -27,7 +27,8 @@ from headgate.flow.watch import Watch
 from headgate.gate import Gate
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json
-from headgate.ports import Engine, Reporter
+from headgate.ports import DataHub, Engine, Reporter
+from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
@@ -53,6 +54,11 @@ class App:
             place=place(settings.home),
         )
         self.gate = Gate(settings, self.ledger)
+        self.datahub: DataHub | None = None
+        self.close_datahub: Callable[[], None] = _nothing
+        if settings.datahub.configured:
+            self.datahub, self.close_datahub = _datahub(settings)
+        self.gate.datahub = self.datahub
         engines: dict[str, Engine] = {}
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
@@ -62,6 +68,9 @@ class App:
         reporters: dict[str, Reporter] = {
             one.name: Notifier(one.name, one.url.reveal(), one.webhook, one.template) for one in settings.notify
         }
+        if self.datahub is not None:
+            told = DataHubReporter(self.datahub)
+            reporters[told.name] = told
         self._deliver = Deliver(self.ledger, reporters if worker else {})
         self._sweep = Sweep(
             self.ledger,
@@ -137,6 +146,7 @@ class App:
             engine.close()
         self._deliver.close()
         self.ledger.close()
+        self.close_datahub()
         self._release()
 
     def _release(self) -> None:
@@ -181,6 +191,18 @@ def _aws_engines(settings: Settings, watcher: Watch) -> dict[str, Engine]:
         "step_functions": StepFunctionsEngine(settings.home, watcher, clients=clients),
         "lambda": LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region),
     }
+
+
+def _datahub(settings: Settings) -> tuple[DataHub, Callable[[], None]]:
+    """DataHub's client, and how it is let go."""
+    from headgate.datahub import connect  # noqa: PLC0415 - httpx: a tenth of a second that the laptop mode does without
+
+    client = connect(settings.datahub)
+    return client, client.close
+
+
+def _nothing() -> None:
+    return
 
 
 def serve(
@@ -258,6 +280,7 @@ def open_reading(settings: Settings) -> Generator[Gate]:
         yield app.gate
     finally:
         app.ledger.close()
+        app.close_datahub()
 
 
 def running_server(settings: Settings) -> str | None:

@@ -8,7 +8,19 @@ import typer
 from typer.main import get_command
 
 from headgate import __version__
-from headgate.cli.commands import configuring, definitions, demo, events, lake, rules, runs, serving, smoke, starting
+from headgate.cli.commands import (
+    configuring,
+    datahub,
+    definitions,
+    demo,
+    events,
+    lake,
+    rules,
+    runs,
+    serving,
+    smoke,
+    starting,
+)
 from headgate.cli.options import Config
 from headgate.cli.printing import say
 
@@ -70,6 +82,7 @@ def _groups() -> dict[str, typer.Typer]:
         "events": _group("What happened outside, and what it led to."),
         "lake": _group("What was ingested."),
         "config": _group("The settings."),
+        "datahub": _group("DataHub, made ready."),
     }
     groups["runs"].command("list")(runs.show_list)
     groups["runs"].command("show")(runs.show)
@@ -88,4 +101,5 @@ def _groups() -> dict[str, typer.Typer]:
     groups["lake"].command("query")(lake.query)
     groups["lake"].command("tables")(lake.tables)
     groups["config"].command("show")(configuring.show_config)
+    groups["datahub"].command("bootstrap")(datahub.bootstrap)
     return groups

@@ -1,0 +1,237 @@
+"""This file is where a dataset's namespace and name become its URN."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from typing import Final, NamedTuple, Protocol
+
+from headgate.errors import UnconvertibleEvent
+from headgate.openlineage.java import scheme_of, sorted_as_java
+from headgate.openlineage.options import FABRICS, Connection, Options
+from headgate.openlineage.wire import NO_FACETS, Dataset, DatasetFacets, OutputStatistics, Symlinks, text
+
+#: Schemes of file systems, with the platform of each. `hdfs` is none: its paths keep their slashes, its host is lost.
+FILE_SYSTEMS: Final = {
+    "s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "abs", "abfss": "abs", "wasb": "abs",
+    "wasbs": "abs", "dbfs": "dbfs", "file": "file",
+}  # fmt: skip
+RENAMED: Final = {"awsathena": "athena", "sqlserver": "mssql"}
+_GLUE: Final = re.compile(r"(?:arn:)?aws:glue:([^:/]+):([^:/]+)")
+_TABLE: Final = "{table}"
+
+
+class DatasetUrn(NamedTuple):
+    """A dataset's URN and its parts."""
+
+    text: str
+    platform: str  #: the bare word
+    name: str
+    env: str
+
+
+class Aliases(Protocol):
+    """What symlinks have taught: the URN a dataset has by its namespace -> the one it is to have."""
+
+    def get(self, urn: str, /) -> DatasetUrn | None: ...
+    def __setitem__(self, urn: str, alias: DatasetUrn, /) -> None: ...
+
+
+class SharedAliases:
+    """An alias memory that outlives one event: the last `most` symlinks. Safe from any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, DatasetUrn] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, urn: str, /) -> DatasetUrn | None:
+        with self._lock:
+            found = self._kept.get(urn)
+            if found is not None:
+                self._kept.move_to_end(urn)
+            return found
+
+    def __setitem__(self, urn: str, alias: DatasetUrn, /) -> None:
+        with self._lock:
+            self._kept[urn] = alias
+            self._kept.move_to_end(urn)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+class Found(NamedTuple):
+    """A dataset of an event under its URN."""
+
+    urn: DatasetUrn
+    platform: str  #: of the namespace as it was sent, whatever a symlink says
+    facets: DatasetFacets
+    statistics: OutputStatistics | None
+
+
+class Resolver:
+    """Gives datasets their URNs, and remembers what their symlinks say."""
+
+    def __init__(self, options: Options, aliases: Aliases) -> None:
+        self._options = options
+        self._aliases = aliases
+
+    def dataset(self, dataset: Dataset, what: str) -> Found | None:
+        """A dataset under its URN, by its symlink where it has one; None where its namespace makes no legal URI.
+
+        Raises:
+            UnconvertibleEvent: it has no namespace or no name.
+        """
+        namespace, name = text(dataset.namespace), text(dataset.name)
+        if namespace is None or name is None:
+            missing = "namespace" if namespace is None else "name"
+            raise UnconvertibleEvent(f"{what} has no {missing}; every dataset needs both")
+        facets = dataset.facets or NO_FACETS
+        urn = None
+        if facets.symlinks is not None and not self._options.disable_symlink_resolution:
+            urn = self._symlinked(facets.symlinks, namespace, name)
+        else:
+            urn = self.urn(namespace, name)
+        if urn is None:
+            return None
+        outside = dataset.outputFacets
+        return Found(urn, platform_of(namespace), facets, outside.outputStatistics if outside is not None else None)
+
+    def urn(self, namespace: str, name: str) -> DatasetUrn | None:
+        """The URN of a dataset named without facets, as column lineage does."""
+        return self._known(self._resolved(namespace, name, namespace))
+
+    def _known(self, urn: DatasetUrn | None) -> DatasetUrn | None:
+        return None if urn is None else (self._aliases.get(urn.text) or urn)
+
+    def _symlinked(self, symlinks: Symlinks, namespace: str, name: str) -> DatasetUrn | None:
+        target, target_name, origin = namespace, name, namespace
+        for one in symlinks.identifiers or ():
+            if one is None or one.type != "TABLE":
+                continue
+            linked, linked_name = text(one.namespace), text(one.name)
+            if linked is None or linked_name is None:
+                continue
+            in_glue = linked.startswith(("aws:glue:", "arn:aws:glue:"))
+            target, origin = ("glue" if in_glue else self._options.hive_platform_alias), linked
+            target_name = table_name(linked_name)
+        urn = self._known(self._resolved(target, target_name, origin))
+        original = self._resolved(namespace, name, namespace)
+        if urn is not None and original is not None and urn.text != original.text:
+            self._aliases[original.text] = urn
+        return urn
+
+    def _resolved(self, namespace: str, name: str, origin: str) -> DatasetUrn | None:
+        """Resolve without the memory. `origin` is the namespace that says which connection it is."""
+        options = self._options
+        if options.lower_case_dataset_urns:
+            namespace, name = namespace.lower(), name.lower()
+        if "://" in namespace:
+            slash = "" if namespace.endswith("/") or name.startswith("/") else "/"
+            uri = f"{namespace}{slash}{name}"
+            scheme = scheme_of(uri)
+            if not scheme:
+                return None
+            if scheme in FILE_SYSTEMS:
+                return self._of_path(scheme, uri)
+            platform = RENAMED.get(scheme, scheme)
+        elif namespace:
+            platform = namespace
+            if options.file_partition_regexp and platform in FILE_SYSTEMS:
+                name = self._without_partition(name)
+        else:
+            return None
+        if not options.connections and not options.path_specs:
+            return _made(platform, name, options.common_dataset_platform_instance, options.fabric)
+        connection = self._connection(origin)
+        specs = options.path_specs.get(platform, ())
+        instance = (
+            connection.platform_instance
+            or next((spec.platform_instance for spec in specs if spec.platform_instance), None)
+            or options.common_dataset_platform_instance
+        )
+        env = _fabric((connection.env, *(spec.env for spec in specs)), options.fabric)
+        return _made(platform, name, instance, env)
+
+    def _connection(self, origin: str) -> Connection:
+        glue = _GLUE.search(origin)
+        key = f"arn:aws:glue:{glue[1]}:{glue[2]}" if glue else origin if "://" in origin else ""
+        return self._options.connections.get(key) or Connection()
+
+    def _of_path(self, scheme: str, uri: str) -> DatasetUrn:
+        options = self._options
+        path = uri.rstrip("/")
+        twice = path.count("://") > 1
+        platform = "hdfs" if twice else FILE_SYSTEMS[scheme]
+        specs = options.path_specs.get(platform, ()) if options.path_specs else ()
+        envs = [spec.env for spec in specs]
+        for spec in specs:
+            for pattern in spec.paths:
+                if (matched := matching(path, pattern)) is not None:
+                    name = matched if twice else _without_scheme(matched)
+                    return _made(platform, name, spec.platform_instance, _fabric((spec.env, *envs), options.fabric))
+        name = path if twice else _without_scheme(path)
+        if options.file_partition_regexp:
+            name = self._without_partition(name)
+        return _made(platform, name, options.common_dataset_platform_instance, _fabric(envs, options.fabric))
+
+    def _without_partition(self, name: str) -> str:
+        cut = re.sub(f"{self._options.file_partition_regexp}$", "", name, count=1)
+        return cut.removesuffix("/")
+
+
+def table_name(name: str) -> str:
+    """A table's name in a catalog: `table/db/t` is `db.t`."""
+    return name[len("table/") :].replace("/", ".") if name.startswith("table/") else name
+
+
+def platform_of(namespace: str) -> str:
+    """The platform a namespace names by itself."""
+    scheme, mark, _ = namespace.partition("://")
+    if not mark:
+        return namespace
+    return FILE_SYSTEMS.get(scheme) or RENAMED.get(scheme, scheme)
+
+
+def matching(path: str, pattern: str) -> str | None:
+    """The path as far as `{table}` stands in the pattern, where `*` is any one folder; None where it does not match."""
+    before, mark, _ = pattern.partition(_TABLE)
+    if not mark:
+        return None
+    folders, there = f"{before}{_TABLE}".split("/"), path.split("/", before.count("/") + 1)
+    if len(there) < len(folders):
+        return None
+    for wanted, found in zip(folders, there, strict=False):
+        if wanted not in (found, "*", _TABLE):
+            return None
+    return "/".join(there[: len(folders)]) if folders[-1] == _TABLE else None
+
+
+def _without_scheme(path: str) -> str:
+    scheme, mark, rest = path.partition("://")
+    if not mark:  # nothing but a scheme was left of it
+        return path
+    return rest if scheme == "file" else rest.removeprefix("/")
+
+
+def _fabric(words: Iterable[str | None], otherwise: str) -> str:
+    return next((word.upper() for word in words if word and word.upper() in FABRICS), otherwise)
+
+
+def _made(platform: str, name: str, instance: str | None, env: str) -> DatasetUrn:
+    if instance:
+        name = f"{instance}.{name}"
+    return DatasetUrn(f"urn:li:dataset:(urn:li:dataPlatform:{platform},{name},{env})", platform, name, env)
+
+
+def in_urn_order(found: Sequence[Found]) -> list[Found]:
+    """As they are written; each URN is there once already."""
+    if len(found) < 2:
+        return list(found)
+    by_urn = {one.urn.text: one for one in found}
+    return [by_urn[urn] for urn in sorted_as_java(by_urn)]

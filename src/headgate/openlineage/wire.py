@@ -1,0 +1,410 @@
+"""This file is where an event's JSON is read: only what the conversion uses, of the types the specification says.
+
+Scalars are taken where text is expected, as Jackson does; a list or an object in their place is refused. Facets of
+runs and jobs stay unread until somebody asks for one, so what nobody uses costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from headgate.errors import MalformedEvent
+from headgate.openlineage.java import double_text, whole_text
+from headgate.openlineage.options import Limits
+
+T = TypeVar("T")
+#: What stands where a text is expected, and where an integer is.
+Text = str | int | float | bool | None
+Number = int | float | str | None
+Facets = dict[str, Raw]
+_LONG: Final = 2**63
+
+
+class Field(Struct, omit_defaults=True, gc=False):
+    """A field of a schema. It is written back as it is: `tableSchema` has these members in this order."""
+
+    name: Text = None
+    type: Text = None
+    description: Text = None
+    fields: list[Field | None] | None = None
+
+
+class Schema(Struct, gc=False):
+    fields: list[Field | None] | None = None
+
+
+class Identifier(Struct, gc=False):
+    namespace: Text = None
+    name: Text = None
+    type: Text = None
+
+
+class Symlinks(Struct, gc=False):
+    identifiers: list[Identifier | None] | None = None
+
+
+class Transformation(Struct, gc=False):
+    type: Text = None
+    subtype: Text = None
+
+
+class InputField(Struct, gc=False):
+    namespace: Text = None
+    name: Text = None
+    field: Text = None
+    transformations: list[Transformation | None] | None = None
+
+
+class OutputField(Struct, gc=False):
+    inputFields: list[InputField | None] | None = None  # noqa: N815 - the wire's name, as all of these
+
+
+class ColumnLineage(Struct, gc=False):
+    fields: dict[str, OutputField | None] | None = None
+
+
+class Documentation(Struct, gc=False):
+    description: Text = None
+
+
+class Tag(Struct, gc=False):
+    key: Text = None
+    value: Text = None
+
+
+class Tags(Struct, gc=False):
+    tags: list[Tag | None] | None = None
+
+
+class Owner(Struct, gc=False):
+    name: Text = None
+    type: Text = None
+
+
+class Ownership(Struct, gc=False):
+    owners: list[Owner | None] | None = None
+
+
+class Storage(Struct, gc=False):
+    storageLayer: Text = None  # noqa: N815
+    fileFormat: Text = None  # noqa: N815
+
+
+class DatasetType(Struct, gc=False):
+    datasetType: Text = None  # noqa: N815
+    subType: Text = None  # noqa: N815
+
+
+class Version(Struct, gc=False):
+    datasetVersion: Text = None  # noqa: N815
+
+
+class Lifecycle(Struct, gc=False):
+    lifecycleStateChange: str | None = None  # noqa: N815
+
+
+class ColumnMetrics(Struct, gc=False):
+    nullCount: Number = None  # noqa: N815
+    distinctCount: Number = None  # noqa: N815
+    min: Number = None
+    max: Number = None
+
+
+class QualityMetrics(Struct, gc=False):
+    rowCount: Number = None  # noqa: N815
+    bytes: Number = None
+    columnMetrics: dict[str, ColumnMetrics | None] | None = None  # noqa: N815
+
+
+class DatasetFacets(Struct, gc=False):
+    schema: Schema | None = None
+    symlinks: Symlinks | None = None
+    columnLineage: ColumnLineage | None = None  # noqa: N815
+    documentation: Documentation | None = None
+    ownership: Ownership | None = None
+    tags: Tags | None = None
+    storage: Storage | None = None
+    datasetType: DatasetType | None = None  # noqa: N815
+    version: Version | None = None
+    lifecycleStateChange: Lifecycle | None = None  # noqa: N815
+    dataQualityMetrics: QualityMetrics | None = None  # noqa: N815
+
+
+class OutputStatistics(Struct, gc=False):
+    rowCount: Number = None  # noqa: N815
+    size: Number = None
+    fileCount: Number = None  # noqa: N815
+
+
+class OutputFacets(Struct, gc=False):
+    outputStatistics: OutputStatistics | None = None  # noqa: N815
+
+
+NO_FACETS: Final = DatasetFacets()
+
+
+class Dataset(Struct, gc=False):
+    namespace: Text = None
+    name: Text = None
+    facets: DatasetFacets | None = None
+    outputFacets: OutputFacets | None = None  # noqa: N815
+
+
+class JobType(Struct, gc=False):
+    processingType: Text = None  # noqa: N815
+    integration: Text = None
+    jobType: Text = None  # noqa: N815
+
+
+class Sql(Struct, gc=False):
+    query: Text = None
+
+
+class SourceCodeLocation(Struct, gc=False):
+    url: Text = None
+    repoUrl: Text = None  # noqa: N815
+    branch: Text = None
+    tag: Text = None
+
+
+class ProcessingEngine(Struct, gc=False):
+    name: Text = None
+    version: Text = None
+    openlineageAdapterVersion: Text = None  # noqa: N815
+
+
+class NominalTime(Struct, gc=False):
+    nominalStartTime: str | None = None  # noqa: N815
+    nominalEndTime: str | None = None  # noqa: N815
+
+
+class ErrorMessage(Struct, gc=False):
+    message: Text = None
+    programmingLanguage: Text = None  # noqa: N815
+    stackTrace: Text = None  # noqa: N815
+
+
+class ExternalQuery(Struct, gc=False):
+    externalQueryId: Text = None  # noqa: N815
+    source: Text = None
+
+
+class ExtractionFailure(Struct, gc=False):
+    errorMessage: Text = None  # noqa: N815
+
+
+class ExtractionError(Struct, gc=False):
+    totalTasks: Number = None  # noqa: N815
+    failedTasks: Number = None  # noqa: N815
+    errors: list[ExtractionFailure | None] | None = None
+
+
+class Run(Struct, gc=False):
+    runId: str | None = None  # noqa: N815
+    facets: Facets | None = None
+
+
+class Job(Struct, gc=False):
+    namespace: Text = None
+    name: Text = None
+    facets: Facets | None = None
+
+
+class Event(Struct, gc=False):
+    """What every kind of event may have; a kind reads the parts it knows."""
+
+    eventTime: str | None = None  # noqa: N815
+    producer: str | None = None
+    schemaURL: Any = None  # noqa: N815 - anything but a text says nothing about the kind
+
+
+class RunEvent(Event, gc=False):
+    eventType: str | None = None  # noqa: N815
+    run: Run | None = None
+    job: Job | None = None
+    dataset: Raw | UnsetType = UNSET
+    inputs: list[Dataset | None] | None = None
+    outputs: list[Dataset | None] | None = None
+
+
+class JobEvent(Event, gc=False):
+    job: Job | None = None
+    inputs: list[Dataset | None] | None = None
+    outputs: list[Dataset | None] | None = None
+
+
+class DatasetEvent(Event, gc=False):
+    dataset: Dataset | None = None
+
+
+class _Kind(Struct, gc=False):
+    schemaURL: Any = None  # noqa: N815
+    run: Raw | UnsetType = UNSET
+    dataset: Raw | UnsetType = UNSET
+    job: Raw | UnsetType = UNSET
+
+
+_RUN_EVENT: Final = msgspec.json.Decoder(RunEvent)
+_KIND: Final = msgspec.json.Decoder(_Kind)
+_DECODERS: Final[Mapping[type[Event], msgspec.json.Decoder[Any]]] = {
+    RunEvent: _RUN_EVENT,
+    JobEvent: msgspec.json.Decoder(JobEvent),
+    DatasetEvent: msgspec.json.Decoder(DatasetEvent),
+}
+_FACETS: Final[dict[type[Struct], msgspec.json.Decoder[Any]]] = {
+    kind: msgspec.json.Decoder(kind | None)
+    for kind in (
+        JobType, Sql, SourceCodeLocation, Documentation, Tags, Ownership, ProcessingEngine, NominalTime, ErrorMessage,
+        ExternalQuery, ExtractionError,
+    )
+}  # fmt: skip
+_FREE: Final = msgspec.json.Decoder()
+
+S = TypeVar("S", bound=Struct)
+
+
+def read(event: bytes | Mapping[str, object], limits: Limits) -> RunEvent | JobEvent | DatasetEvent:
+    """An event by its kind: what its `schemaURL` ends in says which, else its members do.
+
+    Raises:
+        MalformedEvent: it is no JSON, too long, or a member we use is not of its type.
+    """
+    data = event if isinstance(event, bytes) else _encoded(event)
+    if len(data) > limits.event_bytes:
+        raise MalformedEvent(f"the event has {len(data):,} bytes; at most {limits.event_bytes:,} are taken")
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]  # a mark some editors put before the text
+    try:
+        found = _RUN_EVENT.decode(data)
+    except msgspec.ValidationError as error:
+        kind = _kind(data)
+        if kind is RunEvent:
+            raise _malformed(error) from error
+        return _decoded(_DECODERS[kind], data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error) from error
+    url = found.schemaURL if isinstance(found.schemaURL, str) else ""
+    if url.endswith("RunEvent") or (found.run is not None and not url.endswith(("DatasetEvent", "JobEvent"))):
+        return found
+    kind = _kind(data)
+    return found if kind is RunEvent else _decoded(_DECODERS[kind], data)
+
+
+def _kind(data: bytes) -> type[RunEvent | JobEvent | DatasetEvent]:
+    found: _Kind = _decoded(_KIND, data)
+    url = found.schemaURL if isinstance(found.schemaURL, str) else ""
+    if url.endswith("DatasetEvent"):
+        return DatasetEvent
+    if url.endswith("JobEvent"):
+        return JobEvent
+    if url.endswith("RunEvent") or _there(found.run):
+        return RunEvent
+    if not isinstance(found.dataset, UnsetType):
+        return DatasetEvent
+    return RunEvent if isinstance(found.job, UnsetType) else JobEvent
+
+
+def _there(part: Raw | UnsetType) -> bool:
+    return not isinstance(part, UnsetType) and bytes(part) != b"null"
+
+
+def _encoded(event: Mapping[str, object]) -> bytes:
+    try:
+        return msgspec.json.encode(event)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise MalformedEvent(f"the event can not be written as JSON: {_words(error)}") from error
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error) from error
+
+
+def _malformed(error: Exception, where: str = "") -> MalformedEvent:
+    if isinstance(error, RecursionError):
+        return MalformedEvent(f"{where}the event is nested too deeply")
+    kind = "" if isinstance(error, msgspec.ValidationError) else "this is not JSON: "
+    return MalformedEvent(f"{where}{kind}{_words(error)}")
+
+
+def _words(error: Exception) -> str:
+    words = str(error)
+    return words if len(words) <= 300 else words[:297] + "..."
+
+
+def facet(facets: Facets | None, name: str, kind: type[S]) -> S | None:
+    """One facet of a run or a job; None where it is not there.
+
+    Raises:
+        MalformedEvent: it is not what the specification says.
+    """
+    if facets is None or (raw := facets.get(name)) is None:
+        return None
+    try:
+        return _FACETS[kind].decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error, f"the facet {name}: ") from error
+
+
+def free(facets: Facets, name: str) -> dict[str, Any]:
+    """A facet the specification does not know, less what every facet has; empty where it is no object."""
+    try:
+        found = _FREE.decode(facets[name])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error, f"the facet {name}: ") from error
+    if not isinstance(found, dict):
+        return {}
+    for own in ("_producer", "_schemaURL", "_deleted"):
+        found.pop(own, None)  # pyright: ignore[reportUnknownMemberType] - JSON
+    return found  # pyright: ignore[reportUnknownVariableType] - JSON: its keys are texts
+
+
+def text(value: Text) -> str | None:
+    """A text; a number or a boolean as Jackson would make one of it."""
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return whole_text(value)
+    return double_text(value) if isinstance(value, float) else value
+
+
+def whole(value: Number, what: str) -> int | None:
+    """A 64-bit integer; a fraction is cut off and digits in quotes are taken, as Jackson does.
+
+    Raises:
+        MalformedEvent: it is none.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        number = int(value)
+    except (ValueError, OverflowError) as error:
+        raise MalformedEvent(f"{what}: expected an integer, found {_shown(value)}") from error
+    if not -_LONG <= number < _LONG:
+        raise MalformedEvent(f"{what}: expected an integer of 64 bits, found {_shown(value)}")
+    return number
+
+
+def double(value: Number, what: str) -> float | None:
+    """Raises MalformedEvent where it is no number."""
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if isinstance(value, int) and value > 0 else float("-inf")
+    except ValueError as error:
+        raise MalformedEvent(f"{what}: expected a number, found {_shown(value)}") from error
+
+
+def _shown(value: Number) -> str:
+    words = repr(value) if not isinstance(value, int) or abs(value) < 10**100 else "one of more than 100 digits"
+    return words if len(words) <= 80 else words[:77] + "..."

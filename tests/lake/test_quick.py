@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -145,11 +146,34 @@ def test_of_badly_written_csv_the_quick_reader_takes_nothing_more(starts: list[s
         ('"x,1\n"y,2\n', Quotes.IRREGULAR),  # would be read as one record of two
         ("a,b\rc,d\r", Quotes.IRREGULAR),
         ("a,b", Quotes.IRREGULAR),
+        ("", Quotes.FULL),
+        ("\r\na,b\r\n", Quotes.REGULAR),
+        ("a,b\r\n\r\nc,d\n", Quotes.REGULAR),
+        ('a,"b\n\nc\r\n\r\nd\re"\n', Quotes.FULL),  # of the field, all of it
+        ('a,"b"\rc,d\n', Quotes.IRREGULAR),
+        ('a,""b""\n', Quotes.IRREGULAR),
+        ('"",""\n', Quotes.FULL),
     ],
 )
 def test_quotes_are_told_apart(text: str, found: Quotes) -> None:
     """Full, regular with blank lines, or not to be trusted."""
     assert quick.quotes(text.encode()) is found
+
+
+#: What `quotes` is to say of a text of whole records, written down once more.
+FIELD = r'(?:[^",\r\n]*|"[^"]*(?:""[^"]*)*")'
+REGULAR = re.compile(rf"(?:{FIELD}(?:,|\r?\n))*")
+BLANK = re.compile(rf"(?:{FIELD}(?:,{FIELD})*\r?\n)*?\r?\n.*", re.DOTALL)
+
+
+@settings(max_examples=500)
+@given(st.text(st.sampled_from('a"",,\n\n\r'), max_size=14))
+def test_quotes_are_what_the_grammar_says(text: str) -> None:
+    """Every text of whole records is told apart as the grammar of fields and records tells it."""
+    text += "\n"
+    blank = Quotes.REGULAR if BLANK.fullmatch(text) else Quotes.FULL
+
+    assert quick.quotes(text.encode()) is (blank if REGULAR.fullmatch(text) else Quotes.IRREGULAR)
 
 
 fields = st.text(st.sampled_from('a",\n'), max_size=5)
@@ -167,10 +191,10 @@ def test_chunks_are_the_file_in_whole_records(rows: list[list[str]], size: int) 
     assert b"".join(found) == content
     starts = {offset for offset, _ in records(io.BytesIO(content))}
     assert set(ends(found)) <= starts | {len(content)}
-    assert sum(count(one) for one in found) == len(rows)
+    assert sum(count(bytes(one)) for one in found) == len(rows)
 
 
-def ends(chunks: Iterable[bytes]) -> list[int]:
+def ends(chunks: Iterable[memoryview]) -> list[int]:
     total, found = 0, []
     for one in chunks:
         total += len(one)

@@ -101,7 +101,7 @@ class Attempt:
             folder = data_folder(table)
             with translated(self.name), DataFiles(folder, arrow_schema(schema), writers=threads()) as good:
                 for part in passes.parts(planned):
-                    if part.bundle is None:  # the others are hashed while they are read
+                    if not part.hashed:
                         checks |= {one: aside.submit(_inspected, one) for one in part.sources}
                     self._read(duck, part, schema, good)
                     rejects.add(part, schema)
@@ -114,7 +114,7 @@ class Attempt:
         """One pass. Once something was found no rows are written any more, but everything else is still found out."""
         ids = pa.array([one.id for one in part.sources])
         uris = pa.array([one.uri for one in part.sources])
-        with self._judging(duck, part.sources, bundled=part.bundle is not None):
+        with self._judging(duck, part.sources, bundled=part.hashed):
             for batch, places in [part.quick] if part.quick else batches(duck(), part, schema):
                 if self.findings or not batch.num_rows:
                     continue
@@ -225,8 +225,7 @@ class Attempt:
     def _tell(self, part: Part, headers: Mapping[Source, Header], rows: int) -> None:
         """Progress, not too often. A file that is read in chunks is done when the next one begins."""
         for one in part.sources:
-            read = part.shift[0] + len(part.bundle.text) if part.bundle and not part.bundle.marked else _bytes(one)
-            self._bytes[one.id] = min(_bytes(one), read)
+            self._bytes[one.id] = _bytes(one) if part.upto is None else min(_bytes(one), part.upto)
         now = time.monotonic()
         if now - self._told >= _EVERY:
             self._told = now

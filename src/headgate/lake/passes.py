@@ -18,7 +18,7 @@ from headgate.lake.columns import cast
 from headgate.lake.headers import Header, Refused, compressed, header_length, names_in
 from headgate.lake.locate import count
 from headgate.lake.rejects import Refusal
-from headgate.lake.scan import Part, located, threads
+from headgate.lake.scan import Part, beginning, located, threads
 from headgate.lake.sources import Source, as_read, stamp
 from headgate.lake.text import Text, opened
 
@@ -155,21 +155,15 @@ class Passes:
             taken.append(one)
         if not taken:
             return None
-        part = Part(names=plan.names, sources=taken, limit=self.limit, bundle=made)
-        self._quick(part, made.records)
-        return part
-
-    def _quick(self, part: Part, records: bytes) -> quick.Quotes:
-        """Read the part's rows if there is no fault in them; returns what its quotes are like."""
-        found = quick.quotes(records)
-        if found is quick.Quotes.IRREGULAR:
-            return found
-        batch = quick.faultless(records, part.names, self.schema)
-        if batch is not None and part.bundle is not None:
-            rows, places, markers = located(part.bundle, part.names, batch)
-            if markers == (len(part.sources) if part.bundle.marked else 0):
+        part = Part(names=plan.names, sources=taken, limit=self.limit, bundle=made, hashed=True)
+        if quick.quotes(made.records) is quick.Quotes.IRREGULAR:
+            return part
+        batch = quick.faultless(made.records, part.names, self.schema)
+        if batch is not None:
+            rows, places, markers = located(made, part.names, batch)
+            if markers == (len(part.sources) if made.marked else 0):
                 part.quick, part.markers = (rows, places), markers
-        return found
+        return part
 
     def _cut(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[Part]:
         """One large file, chunk by chunk."""
@@ -188,11 +182,17 @@ class Passes:
         [source] = plan.sources
         header, offset, records = text.header, len(text.header), 1
 
-        def read(chunk: bytes) -> tuple[Part, quick.Quotes, bytes]:
-            made = bundle.Bundle(before=-1, after=0)
-            made.add(header + chunk)
-            part = Part(names=plan.names, sources=[source], limit=self.limit, bundle=made)
-            return part, self._quick(part, chunk), chunk
+        def read(chunk: memoryview) -> tuple[Part, quick.Quotes, memoryview]:
+            part = Part(names=plan.names, sources=[source], limit=self.limit, hashed=True)
+            quotes = quick.quotes(chunk)
+            if quotes is not quick.Quotes.IRREGULAR:
+                batch = quick.faultless(chunk, part.names, self.schema)
+                if batch is not None:
+                    part.quick = batch, beginning(batch.num_rows)
+                else:
+                    part.bundle = bundle.Bundle(before=-1, after=0)
+                    part.bundle.add(header + chunk)
+            return part, quotes, chunk
 
         if names_in(header) != self.headers[source].names:
             self.findings.alone.add(source.id)  # it is being changed: to be compared with what was announced
@@ -205,7 +205,8 @@ class Passes:
                 return
             part.shift = (offset - len(header), records - 1)
             offset += len(chunk)
-            rows = part.quick[0].num_rows if part.quick and quotes is quick.Quotes.FULL else count(chunk)
+            part.upto = offset
+            rows = part.quick[0].num_rows if part.quick and quotes is quick.Quotes.FULL else count(bytes(chunk))
             records += rows
             yield from _closing(part)
 

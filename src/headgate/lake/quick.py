@@ -1,8 +1,8 @@
 """This file is where text without any fault is read in half the time that the careful reader takes.
 
 Arrow's CSV reader is quick and strict about values, but it stops at the first fault, says little about it, and is
-lenient about quotes. So the quotes are checked first, by a regular expression in linear time, and whatever it does not
-take as a whole goes to `scan`, which takes the good records and tells why the others are bad.
+lenient about quotes. So the quotes are checked first, and whatever it does not take as a whole goes to `scan`, which
+takes the good records and tells why the others are bad.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from enum import Enum, auto
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv
 from pyiceberg.schema import Schema
 
@@ -24,40 +25,61 @@ from headgate.lake.parquet import arrow_schema
 CHUNK: Final = 4 << 20
 #: Records longer than this are left to the careful reader.
 _LONGEST: Final = 2 * CHUNK
-_FIELD: Final = r'(?:[^",\r\n]*|"[^"]*(?:""[^"]*)*")'
-#: Records of two fields or more, none of them blank; and any records.
-_FULL: Final = rf"\A(?:{_FIELD}(?:,{_FIELD})+\r?\n)*\z"
-_ANY: Final = rf"\A(?:{_FIELD}(?:,|\r?\n))*\z"
+#: Bytes in which the end of the last whole record is looked for first.
+_TAIL: Final = 64 << 10
+_QUOTE, _COMMA, _LF, _CR = b'",\n\r'
+_Bytes: TypeAlias = NDArray[np.uint8]
+_Places: TypeAlias = NDArray[np.intp]
 
 
-def chunks(file: BinaryIO, *, size: int = CHUNK) -> Iterator[bytes]:
+def chunks(file: BinaryIO, *, size: int = CHUNK) -> Iterator[memoryview]:
     """The rest of a file in chunks of whole records, each ending with a line end (the last gets one).
 
     A line end inside quotes ends no record. Where quotes are not balanced the cuts are wrong, and `quotes` says so.
     """
     rest, odd = b"", 0
-    while block := file.read(size):
-        odd ^= block.count(b'"') & 1
-        text = rest + block
-        cut = _cut(text, odd)
-        if not cut and len(text) > _LONGEST:
-            cut = len(text)  # no record we know; to be found irregular
+    while True:
+        # memory of Arrow's is not cleared first, and is used again
+        text = memoryview(pa.allocate_buffer(len(rest) + size + 1)).cast("B")
+        text[: len(rest)] = rest
+        block = text[len(rest) : -1]
+        end = len(rest) + _fill(file, block)
+        if end == len(rest):
+            break
+        odd ^= int(np.count_nonzero(_octets(text[len(rest) : end]) == _QUOTE)) & 1
+        cut = _cut(text[:end], odd)
+        if not cut and end > _LONGEST:
+            cut = end  # no record we know; to be found irregular
             odd = 0
         if cut:
             yield text[:cut]
-        rest = text[cut:]
+        rest = bytes(text[cut:end])
     if rest:
-        yield rest if rest.endswith(b"\n") else rest + b"\n"
+        text[len(rest)] = _LF
+        yield text[: len(rest) + (not rest.endswith(b"\n"))]
 
 
-def _cut(text: bytes, odd: int) -> int:
+def _fill(file: BinaryIO, block: memoryview) -> int:
+    """Read until the block is full or the file ends; returns how many bytes came. A file may hand over a few only."""
+    end = 0
+    while end < len(block) and (size := file.readinto(block[end:])):  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - every binary file has it, the type does not say so
+        end += int(size)  # pyright: ignore[reportUnknownArgumentType] - as above
+    return end
+
+
+def _cut(text: memoryview, odd: int) -> int:
     """Where the last whole record ends; `odd`: whether a quote is open at the end of the text."""
-    end = len(text)
-    while (newline := text.rfind(b"\n", 0, end)) >= 0:
-        odd ^= text.count(b'"', newline, end) & 1
-        if not odd:
-            return newline + 1
-        end = newline
+    for size in (_TAIL, len(text)):
+        before = max(0, len(text) - size)
+        tail = bytes(text[before:])
+        end, open_ = len(tail), odd
+        while (newline := tail.rfind(b"\n", 0, end)) >= 0:
+            open_ ^= tail.count(b'"', newline, end) & 1
+            if not open_:
+                return before + newline + 1
+            end = newline
+        if not before:
+            break
     return 0
 
 
@@ -65,20 +87,41 @@ class Quotes(Enum):
     """What the quotes of a text of whole records are like."""
 
     FULL = auto()  #: as they should be, and no line is blank: there are as many records as rows
-    REGULAR = auto()  #: as they should be; some lines may be blank
+    REGULAR = auto()  #: as they should be; some lines are blank
     IRREGULAR = auto()  #: some do not open a field, close it, or are doubled inside one
 
 
-def quotes(text: bytes) -> Quotes:
-    """Look at all of the text, once, or twice if there are blank lines."""
-    whole = pa.array([text], pa.binary())
-    for pattern, found in ((_FULL, Quotes.FULL), (_ANY, Quotes.REGULAR)):
-        if call("match_substring_regex", whole, options=pc.MatchSubstringOptions(pattern))[0].as_py():
-            return found
-    return Quotes.IRREGULAR
+def quotes(text: bytes | memoryview) -> Quotes:
+    """Look at every quote of the text: they open and close in turn, and a doubled one closes and opens again."""
+    octets = _octets(text)
+    if not len(octets):
+        return Quotes.FULL
+    at = np.flatnonzero(octets == _QUOTE)
+    if octets[-1] != _LF or len(at) & 1:
+        return Quotes.IRREGULAR
+    before, after = octets[at[::2] - 1], octets[at[1::2] + 1]  # before the first byte comes the last: a line end, too
+    opens = (before == _COMMA) | (before == _LF) | (before == _QUOTE)
+    closes = (after == _COMMA) | (after == _LF) | (after == _QUOTE) | (after == _CR)
+    if not (opens.all() and closes.all()):
+        return Quotes.IRREGULAR
+    returns = _outside(np.flatnonzero(octets == _CR), at)
+    if (octets[returns + 1] != _LF).any():
+        return Quotes.IRREGULAR
+    doubled = _outside(np.flatnonzero((octets[1:] == _LF) & (octets[:-1] == _LF)) + 1, at)
+    blank = octets[0] == _LF or len(doubled) or (octets[returns - 1] == _LF).any()
+    return Quotes.REGULAR if blank else Quotes.FULL
 
 
-def faultless(text: bytes, names: Sequence[str], schema: Schema) -> Batch | None:
+def _octets(text: bytes | memoryview) -> _Bytes:
+    return np.frombuffer(text, np.uint8)
+
+
+def _outside(places: _Places, quotes: _Places) -> _Places:
+    """Those of the places that are not between an opening and a closing quote."""
+    return places[np.searchsorted(quotes, places) % 2 == 0] if len(places) else places
+
+
+def faultless(text: bytes | memoryview, names: Sequence[str], schema: Schema) -> Batch | None:
     """The records of a regular text as a batch of these columns; None when any is not as it should be.
 
     Args:

@@ -72,7 +72,9 @@ class Part:
     names: Sequence[str]  #: the table's columns that the header's fields are, in the header's order
     sources: Sequence[Source]
     limit: int  #: rejects that a file may have
-    bundle: Bundle | None = None  #: the files' records, where they are read as one
+    bundle: Bundle | None = None  #: the files' records, where they are in memory
+    hashed: bool = False  #: the files' bytes are hashed as they are read
+    upto: int | None = None  #: bytes of the file that are read with this part; None: all there are
     misfits: dict[int, list[Misfit]] = field(default_factory=dict[int, list[Misfit]])  #: by place in `sources`
     taken: Counter[int] = field(default_factory=Counter[int])  #: rows the reader took, by place in `sources`
     errors: list[Error] = field(default_factory=list[Error])  #: complete when the pass is over
@@ -155,7 +157,7 @@ def batches(connection: duckdb.DuckDBPyConnection, part: Part, schema: Schema) -
 def located(bundle: Bundle, names: Sequence[str], batch: Batch) -> tuple[Batch, Array, int]:
     """A bundle's rows without its markers, each row's file, and how many markers there were."""
     if not bundle.marked:
-        return batch, pa.repeat(pa.scalar(0, pa.int64()), batch.num_rows), 0
+        return batch, beginning(batch.num_rows), 0
     column = batch.column(names[bundle.before])
     marks = call("starts_with", column, options=pc.MatchSubstringOptions(bundle.marker))
     marks = call("coalesce", marks, pa.scalar(value=False))
@@ -163,6 +165,11 @@ def located(bundle: Bundle, names: Sequence[str], batch: Batch) -> tuple[Batch, 
     numbers = call("replace_with_mask", pa.nulls(len(column), pa.int64()), marks, texts.cast(pa.int64()))
     rows = call("invert", marks)
     return batch.filter(rows), call("fill_null_forward", numbers).filter(rows), marks.true_count
+
+
+def beginning(rows: int) -> Array:
+    """The places of rows that are all of the first file."""
+    return pa.repeat(pa.scalar(0, pa.int64()), rows)
 
 
 def _pass(

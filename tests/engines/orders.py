@@ -23,6 +23,8 @@ def order(
     timeout: float | None = None,
     manifest: Sequence[StoredObject] | None = None,
     run_id: RunId | None = None,
+    external_id: str | None = None,
+    cause: Cause | None = None,
 ) -> Order:
     job = Job(name=JobName("tested"), engine="local", target=target, timeout=None)
     run = Run(
@@ -33,9 +35,9 @@ def order(
         state=RunState.STARTING,
         detail="",
         attempt=0,
-        cause=Cause(),
+        cause=cause or Cause(),
         arguments=arguments or {},
-        external_id=None,
+        external_id=external_id,
         created_at=datetime.now(UTC),
         started_at=None,
         ended_at=None,

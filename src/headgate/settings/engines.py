@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headgate.model import Json
-from headgate.settings.kinds import CORES, PATH, SIZE, TEXT, Kind, pattern
+from headgate.settings.kinds import CORES, PATH, SIZE, TEXT, Kind, one_of, pattern
 from headgate.settings.reading import Key, Named, Part, Section
 
 
@@ -40,7 +40,17 @@ _VARIABLE: Final = pattern(
 _REGION: Final = _optional(
     "region",
     pattern("an AWS region such as us-east-1", r"[a-z]{2}(-[a-z]+)+-\d"),
-    "The AWS region; by default the one AWS's own settings name.",
+    "The AWS region; by default the one AWS's own settings name. A region in an ARN wins.",
+)
+#: How a job's calls to AWS are made: where, and as whom.
+_AWS: Final = (
+    _REGION,
+    _optional(
+        "role_arn",
+        pattern("a role's ARN such as arn:aws:iam::123456789012:role/NAME", r"arn:aws[a-z-]*:iam::\d{12}:role/\S+"),
+        "A role that is assumed for the job's calls to AWS; the session has the run's name.",
+    ),
+    _optional("external_id", TEXT, "The external id the role asks for."),
 )
 _ENV: Final = Part(
     name="env",
@@ -81,22 +91,27 @@ ENGINES: Final[Mapping[str, EngineKeys]] = {
     "step_functions": EngineKeys(
         description="An execution of an AWS Step Functions state machine.",
         exactly_one=("state_machine_arn",),
-        keys=(_optional("state_machine_arn", STATE_MACHINE, "The state machine."), _REGION),
+        keys=(_optional("state_machine_arn", STATE_MACHINE, "The state machine."), *_AWS),
     ),
     "lambda": EngineKeys(
-        description="An AWS Lambda function, invoked asynchronously.",
+        description="An invocation of an AWS Lambda function.",
         exactly_one=("function", "function_name"),
         keys=(
             _optional("function", TEXT, "The function's name or ARN."),
             _optional("function_name", TEXT, "The same, under AWS's word for it."),
             _optional("qualifier", TEXT, "A version or an alias of the function."),
-            _REGION,
+            _optional(
+                "invocation_type",
+                one_of("Event", "RequestResponse"),
+                "Event (the default) ends the run once Lambda has accepted it; RequestResponse waits for the answer.",
+            ),
+            *_AWS,
         ),
     ),
     "glue": EngineKeys(
         description="A run of an AWS Glue job.",
         exactly_one=("job_name",),
-        keys=(_optional("job_name", TEXT, "The Glue job's name."), _REGION),
+        keys=(_optional("job_name", TEXT, "The Glue job's name."), *_AWS),
     ),
 }
 

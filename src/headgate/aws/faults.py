@@ -1,0 +1,186 @@
+"""This file is where what AWS answers instead of an answer is sorted: who is at fault, and does trying again help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NoReturn
+
+from headgate.errors import EngineRefused, EngineUnavailable
+
+
+class FaultKind(StrEnum):
+    THROTTLED = "throttled"  #: too many calls; nothing was done
+    FULL = "full"  #: a limit on what runs at a time; nothing was done
+    AWAY = "away"  #: no answer, or a 5xx: it may have been done all the same
+    EXPIRED = "expired"  #: the credentials ran out; nothing was done
+    NO_CREDENTIALS = "no credentials"
+    DENIED = "denied"
+    MISSING = "missing"  #: there is no such thing
+    EXISTS = "exists"  #: there is one of that name
+    REFUSED = "refused"  #: anything else that will be said again
+
+
+#: What is worth another try, later.
+LATER: Final = frozenset({FaultKind.THROTTLED, FaultKind.FULL, FaultKind.AWAY, FaultKind.EXPIRED})
+
+#: AWS's code -> what it means for us. What is not here goes by its HTTP status: 429, 5xx, the rest.
+CODES: Final[Mapping[str, FaultKind]] = {
+    **dict.fromkeys(
+        (
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "BandwidthLimitExceeded",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "KMSThrottlingException",
+            "KmsThrottlingException",
+            "EC2ThrottledException",
+        ),
+        FaultKind.THROTTLED,
+    ),
+    **dict.fromkeys(
+        (
+            "ExecutionLimitExceeded",
+            "ConcurrentRunsExceededException",
+            "ResourceNumberLimitExceededException",
+            "LimitExceededException",
+            "ENILimitReachedException",
+            "SubnetIPAddressLimitReachedException",
+        ),
+        FaultKind.FULL,
+    ),
+    **dict.fromkeys(
+        (
+            "InternalServiceException",
+            "InternalFailure",
+            "InternalError",
+            "ServiceException",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "OperationTimeoutException",
+            "ConcurrentModificationException",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "ResourceConflictException",  # a function being updated
+            "ResourceNotReadyException",
+            "EFSMountTimeoutException",
+            "EFSMountConnectivityException",
+            "EC2UnexpectedException",
+            "SnapStartNotReadyException",
+            "SnapStartTimeoutException",
+        ),
+        FaultKind.AWAY,
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), FaultKind.EXPIRED
+    ),
+    **dict.fromkeys(
+        (
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedOperation",
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "MissingAuthenticationTokenException",
+            "IncompleteSignatureException",
+            "NotAuthorized",
+        ),
+        FaultKind.DENIED,
+    ),
+    **dict.fromkeys(
+        (
+            "ResourceNotFoundException",
+            "ExecutionDoesNotExist",
+            "StateMachineDoesNotExist",
+            "EntityNotFoundException",
+        ),
+        FaultKind.MISSING,
+    ),
+    "ExecutionAlreadyExists": FaultKind.EXISTS,
+}
+
+_HINTS: Final[Mapping[FaultKind, str]] = {
+    FaultKind.DENIED: "give the credentials in use the permission, or name a role_arn that has it",
+    FaultKind.NO_CREDENTIALS: "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where there is a role",
+    FaultKind.EXPIRED: "the credentials ran out; renew them where they come from",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A call to AWS that gave no answer. `doing` says in words what was tried, and with which thing."""
+
+    kind: FaultKind
+    code: str  #: AWS's word, or the name of what went wrong on the way
+    message: str
+    doing: str
+    wait: float = 0.0  #: seconds AWS asked us to wait
+
+    @property
+    def later(self) -> bool:
+        """Whether the same call may work later."""
+        return self.kind in LATER
+
+    def __str__(self) -> str:
+        hint = _HINTS.get(self.kind)
+        return f"{self.doing}: {self.code}: {self.message}" + (f" ({hint})" if hint else "")
+
+
+def refuse(fault: Fault) -> NoReturn:
+    """Raise what an engine raises for it.
+
+    Raises:
+        EngineUnavailable: the same call may work later. EngineRefused: it will not.
+    """
+    raise EngineUnavailable(str(fault)) if fault.later else EngineRefused(str(fault))
+
+
+def fault_of(error: Exception, doing: str) -> Fault:
+    """Sort an exception of botocore."""
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, dict):
+        said = response.get("Error") or {}
+        meta = response.get("ResponseMetadata") or {}
+        code = str(said.get("Code") or "Unknown").rpartition("#")[2]
+        status = int(meta.get("HTTPStatusCode") or 0)
+        kind = CODES.get(code) or _by_status(status)
+        message = str(said.get("Message") or f"HTTP {status}")[:1000]
+        return Fault(kind, code, message, doing, _asked_to_wait(meta))
+    name = type(error).__name__
+    if name in ("NoCredentialsError", "PartialCredentialsError"):
+        return Fault(FaultKind.NO_CREDENTIALS, name, "no AWS credentials", doing)
+    if name == "NoRegionError":
+        message = "no AWS region: give the job a region, or set AWS_REGION"
+        return Fault(FaultKind.REFUSED, name, message, doing)
+    if name in _OURS:
+        return Fault(FaultKind.REFUSED, name, str(error)[:1000], doing)
+    return Fault(FaultKind.AWAY, name, str(error)[:1000], doing)
+
+
+#: Said by botocore before anything was sent: it will say so again.
+_OURS: Final = frozenset(
+    {"ParamValidationError", "InvalidRegionError", "UnknownServiceError", "UnknownEndpointError", "ProfileNotFound",
+     "InvalidConfigError", "ConfigParseError"}
+)  # fmt: skip
+
+
+def _by_status(status: int) -> FaultKind:
+    if status == 429:
+        return FaultKind.THROTTLED
+    # a 2xx or 3xx that is an error is no answer of AWS: something between us and it spoke
+    return FaultKind.AWAY if status >= 500 or status < 400 else FaultKind.REFUSED
+
+
+def _asked_to_wait(meta: Mapping[str, Any]) -> float:
+    headers: Mapping[str, str] = meta.get("HTTPHeaders") or {}
+    text = headers.get("retry-after", "")
+    return min(float(text), 300.0) if text.isdecimal() else 0.0

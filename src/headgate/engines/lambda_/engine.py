@@ -1,0 +1,231 @@
+"""This file is where an order becomes an invocation of a function: told and left alone, or waited for."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLong
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from headgate.aws import Clients, Fault, RunFiles, payload_of, payload_text, refuse
+from headgate.aws.clients import READ, place_of
+from headgate.engines.lambda_.answer import ending_of, log_tail
+from headgate.engines.lambda_.target import LARGEST, Invocation, Target, read_target
+from headgate.errors import EngineUnavailable
+from headgate.model import RunState
+from headgate.ports import Ending, Order, Watcher
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_LONGEST: Final = 930.0  #: seconds; a function may run for 900
+_MOST_WAITED_FOR: Final = 64  #: invocations whose answers are waited for at a time, a thread each
+
+
+@dataclass(slots=True, eq=False)
+class _Invoked:
+    """One invocation that is under way in this process."""
+
+    order: Order
+    target: Target
+    text: str
+    answer: Future[dict[str, Any] | Fault] = field(default_factory=Future[dict[str, Any] | Fault])
+    handle: str = ""
+
+
+class LambdaEngine:
+    """Runs as invocations of AWS Lambda; what a repeated start means is in the package's docstring."""
+
+    name = "lambda"
+    threads = 16
+    here_only = False
+
+    def __init__(
+        self,
+        home: Path,
+        watcher: Watcher,
+        *,
+        clients: Clients | None = None,
+        region: str = "",
+        answer_within: float = 5.0,
+    ) -> None:
+        """Nothing is loaded before the first run.
+
+        Args:
+            home: HEADGATE_HOME; a run's log is below its `logs` folder.
+            watcher: who is told.
+            clients: shared with the other AWS engines.
+            region: where neither the job nor the function's ARN says one.
+            answer_within: seconds `start` waits for the answer of a function that is waited for, since its request id
+                is known only then; after that the attempt's id is its handle.
+        """
+        self._clients = clients or Clients()
+        self._files = RunFiles(home)
+        self._watcher = watcher
+        self._region = region
+        self._answer_within = answer_within
+        self._lock = threading.Lock()
+        self._invoked: dict[str, _Invoked] = {}  #: by attempt
+
+    def start(self, order: Order) -> str:
+        attempt = order.attempt_id
+        target = read_target(order.job)
+        with self._lock:
+            one = self._invoked.get(attempt)
+            settled = self._files.settled(attempt) if one is None else None
+            mine = one is None and settled is None
+            if one is None and settled is None:
+                if len(self._invoked) >= _MOST_WAITED_FOR:
+                    raise EngineUnavailable(f"{_MOST_WAITED_FOR} functions are being waited for; this one has to wait")
+                one = self._invoked[attempt] = _Invoked(order, target, self._text(order, target))
+        if settled is not None:
+            self._watcher.ended(attempt, settled)
+        if one is None:
+            return self._files.noted(attempt) or attempt
+        if mine:
+            self._begin(one)
+        return self._handle(one)
+
+    def stop(self, order: Order, *, grace: float) -> None:  # noqa: ARG002 - Lambda knows neither stop nor grace
+        attempt = order.attempt_id
+        with self._lock:
+            if attempt in self._invoked:
+                self._files.say(
+                    attempt, "a stop was asked for; Lambda cannot stop a function, so its end is waited for"
+                )
+                return
+            if self._files.settled(attempt) is not None:
+                return
+            if order.run.external_id is None:
+                detail = "stopped before it started"
+                ending = Ending(state=RunState.STOPPED, at=datetime.now(UTC), detail=detail, retryable=False)
+                self._files.settle(attempt, ending)
+            else:
+                ending = self._unknown(order)
+        self._tell(attempt, ending)
+
+    def adopt(self, order: Order) -> None:
+        with self._lock:
+            if order.attempt_id in self._invoked:
+                return  # its answer is waited for here, and will be told
+            ending = self._files.settled(order.attempt_id) or self._unknown(order)
+        self._tell(order.attempt_id, ending)
+
+    def close(self) -> None:
+        """Whoever is waited for goes on by itself; its answer is heard by nobody."""
+
+    # -- invoking
+
+    def _text(self, order: Order, target: Target) -> str:
+        what = f"an invocation of Lambda ({target.invocation})"
+        return payload_text(payload_of(order), most=LARGEST[target.invocation], what=what)
+
+    def _begin(self, one: _Invoked) -> None:
+        if one.target.invocation is Invocation.EVENT:
+            self._invoke(one)
+        else:
+            name = f"lambda-{one.order.attempt_id[:16]}"
+            threading.Thread(target=self._invoke, args=(one,), name=name, daemon=True).start()
+
+    def _invoke(self, one: _Invoked) -> None:
+        try:
+            answer = self._call(one)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must be heard by whoever waits for the answer
+            with self._lock:
+                self._invoked.pop(one.order.attempt_id, None)
+            one.answer.set_exception(error)
+            if one.handle:  # nobody waits in `start` any more
+                _log.exception("invocation failed", attempt=one.order.attempt_id)
+                self._end(one, Ending(state=RunState.FAILED, at=datetime.now(UTC), error=str(error)))
+            return
+        self._answered(one, answer)
+
+    def _call(self, one: _Invoked) -> dict[str, Any] | Fault:
+        target, order = one.target, one.order
+        waits = target.invocation is Invocation.REQUEST_RESPONSE
+        self._files.say(order.attempt_id, f"invoking {target.function} ({target.invocation})")
+        return self._clients.call(
+            place_of(order.job.target, region=target.region or self._region, attempt_id=order.attempt_id),
+            "lambda",
+            "invoke",
+            {
+                "FunctionName": target.function,
+                "InvocationType": target.invocation.value,
+                "Payload": one.text.encode("utf-8", "surrogatepass"),
+                **({"LogType": "Tail"} if waits else {}),
+                **({"Qualifier": target.qualifier} if target.qualifier else {}),
+            },
+            doing=f"job {order.job.name!r}: invoking the function {target.function}",
+            read=_LONGEST if waits else READ,
+        )
+
+    def _answered(self, one: _Invoked, answer: dict[str, Any] | Fault) -> None:
+        attempt = one.order.attempt_id
+        at = datetime.now(UTC)
+        if isinstance(answer, Fault):
+            self._files.say(attempt, f"not invoked: {answer}")
+            with self._lock:
+                self._invoked.pop(attempt, None)
+                late = bool(one.handle)
+                one.answer.set_result(answer)
+            if late:
+                ending = Ending(state=RunState.FAILED, at=at, error=str(answer), detail="lost", retryable=answer.later)
+                self._end(one, ending)
+            return
+        if one.target.invocation is Invocation.EVENT:
+            ending = Ending(state=RunState.SUCCEEDED, at=at, detail="dispatched")
+        else:
+            ending = ending_of(answer, answer["Payload"].read(), at)
+            self._files.add(attempt, log_tail(answer))
+        request = str(answer["ResponseMetadata"].get("RequestId") or attempt)
+        self._files.say(attempt, f"request id {request}")
+        with self._lock:
+            one.handle = one.handle or request
+            self._files.note(attempt, one.handle)
+            self._files.settle(attempt, ending)
+            self._invoked.pop(attempt, None)
+            one.answer.set_result(answer)
+        self._watcher.running(attempt, one.handle, at)
+        self._end(one, ending)
+
+    def _handle(self, one: _Invoked) -> str:
+        """Wait a little for the request id."""
+        try:
+            answer = one.answer.result(self._answer_within if one.target.invocation is not Invocation.EVENT else None)
+        except TooLong:
+            attempt = one.order.attempt_id
+            with self._lock:
+                if one.answer.done():
+                    return self._handle(one)
+                one.handle = attempt
+            self._watcher.running(attempt, attempt, datetime.now(UTC))
+            return attempt
+        if isinstance(answer, Fault):
+            refuse(answer)
+        return one.handle
+
+    # -- telling
+
+    def _unknown(self, order: Order) -> Ending:
+        """What becomes of an invocation whose answer nobody here waits for."""
+        now = datetime.now(UTC)
+        kind = order.job.target.get("invocation_type") or Invocation.EVENT  # of a deleted job nothing is known
+        if kind == Invocation.EVENT:
+            return Ending(state=RunState.SUCCEEDED, at=now, detail="dispatched")
+        error = "the server that waited for the function's answer ended first; what the function did is not known"
+        ending = Ending(state=RunState.FAILED, at=now, error=error, detail="lost")
+        self._files.settle(order.attempt_id, ending)
+        return ending
+
+    def _end(self, one: _Invoked, ending: Ending) -> None:
+        self._tell(one.order.attempt_id, ending)
+
+    def _tell(self, attempt: str, ending: Ending) -> None:
+        why = f": {ending.error}" if ending.error else f" ({ending.detail})" if ending.detail else ""
+        self._files.say(attempt, f"ended {ending.state}{why}")
+        self._files.finish(attempt, ending)
+        self._watcher.ended(attempt, ending)

@@ -25,8 +25,8 @@ class DataHubInMemory:
     asked: list[str] = field(default_factory=list[str])
     emitted: list[Proposal] = field(default_factory=list[Proposal])
 
-    def add_user(self, credential: str, actor: str, *platform: str, **grants: Sequence[str]) -> None:
-        del grants
+    def add_user(self, credential: str, actor: str, *platform: str) -> None:
+        """Whoever shows this header's value is the actor, with these privileges on the platform."""
         self.users[credential] = Identity(actor=actor, privileges=frozenset(platform))
 
     def grant(self, actor: str, dataset: str, *privileges: str) -> None:

@@ -21,7 +21,7 @@ from headgate.gate import Gate
 from headgate.http import Port, build
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json, Run, RunState
-from headgate.ports import Ended, Ending, Progress, Started
+from headgate.ports import DataHub, Ended, Ending, Progress, Started
 from headgate.settings import Settings, load
 from headgate.settings.record import Secret
 
@@ -53,17 +53,25 @@ class World:
     """A gate over a new ledger, the port in front of it, and an engine that does what the test says."""
 
     def __init__(
-        self, folder: Path, *, token: str = "", events_token: str = "", host: str = "127.0.0.1", **settings: Any
+        self,
+        folder: Path,
+        *,
+        token: str = "",
+        events_token: str = "",
+        host: str = "127.0.0.1",
+        project: str = PROJECT,
+        datahub: DataHub | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.claimed: list[Run] = []
         self.ready: Mapping[str, Json] = {"ready": True, "problems": []}
         file = folder / "headgate.yaml"
-        file.write_text(PROJECT, "utf-8")
+        file.write_text(project, "utf-8")
         self.settings: Settings = replace(
             load(file, {}),
             token=Secret(token) if token else None,
             events_token=Secret(events_token) if events_token else None,
-            **settings,
+            **(settings or {}),
         )
         self.settings.home.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger(self.settings.database_url, claims=True)

@@ -1,1 +1,1 @@
-"""This file is where pytest starts looking, which puts what tests share (`browser`, `fakes`) where all can import it."""
+"""This file is where pytest starts, which puts what tests share (`browser`, `fakes`) where all can import it."""

@@ -156,7 +156,14 @@ def serving(world: World) -> Generator[str]:
     """A real server on a free loopback port; answers its URL."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(world.port, access_log=False, log_config=None, lifespan="off", timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            world.port,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+            proxy_headers=False,
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

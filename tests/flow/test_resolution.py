@@ -44,9 +44,8 @@ GIVEN = [one for one in RuleSource if one is not RuleSource.DATAHUB]
 LADDER = [rule(kind, value, source) for kind, value in VALUES.items() for source in GIVEN]
 
 
-def known(arn: str | None = None, **more: object) -> DataHubInMemory:
+def known(arn: str | None = None) -> DataHubInMemory:
     """A DataHub that knows the dataset, its tag and the DataJob that makes it, which perhaps has an ARN."""
-    del more
     return DataHubInMemory(
         datasets={URN: [TAG]}, jobs={JOB: [URN]}, properties={(JOB, PROPERTY): arn} if arn is not None else {}
     )
@@ -57,10 +56,10 @@ def grounds(rules: Sequence[Rule] = (), datahub: DataHubInMemory | None = None, 
     return replace(made, **more)
 
 
-def both(urn: str, what: Grounds, **more: str) -> Resolution:
+def both(urn: str, what: Grounds, *, job_urn: str | None = None) -> Resolution:
     """What a click starts; a person who asks why is told the same."""
-    click = resolve_dataset(urn, what, **more)
-    asked = resolve_dataset(urn, what, **more, thorough=True)
+    click = resolve_dataset(urn, what, job_urn=job_urn)
+    asked = resolve_dataset(urn, what, job_urn=job_urn, thorough=True)
     assert (click.job, click.rule, click.words, click.message) == (asked.job, asked.rule, asked.words, asked.message)
     return click
 
@@ -96,10 +95,10 @@ def test_every_source_against_every_other(arn: str | None, strict: bool) -> None
         (
             {"state_machine_arn": MACHINE},
             "step_functions",
-            "an AWS Step Functions state machine that its own rule names",
+            "an AWS Step Functions state machine that its rule names",
         ),
-        ({"function": FUNCTION}, "lambda", "an AWS Lambda function that its own rule names"),
-        ({"function": "polygon-lambda"}, "lambda", "an AWS Lambda function that its own rule names"),
+        ({"function": FUNCTION}, "lambda", "an AWS Lambda function that its rule names"),
+        ({"function": "polygon-lambda"}, "lambda", "an AWS Lambda function that its rule names"),
         ({"job": "declared"}, None, "the job declared"),
     ],
 )
@@ -134,7 +133,7 @@ def test_a_property_that_is_no_arn_is_said_and_the_rules_decide(value: str) -> N
 
 
 def test_only_the_set_property_counts() -> None:
-    """Another property of the same DataJob is not read, and there is exactly one read for a click that names its job."""
+    """Another property of the DataJob is not read, and a click that names its job makes exactly one read."""
     datahub = known()
     datahub.properties[JOB, "urn:li:structuredProperty:other"] = MACHINE
     found = resolve_dataset(URN, grounds(LADDER[:1], datahub), job_urn=JOB)
@@ -263,7 +262,7 @@ def test_a_rule_for_a_job_that_is_gone_starts_nothing() -> None:
 
     assert (found.job, found.refused) == (None, None)
     assert "there is no job 'gone'" in found.message
-    assert found.words == "the job that its own rule names does not exist"
+    assert found.words == "the job that its rule names does not exist"
 
 
 def test_a_broken_target_starts_nothing() -> None:
@@ -271,7 +270,7 @@ def test_a_broken_target_starts_nothing() -> None:
     found = both(URN, grounds([rule(RuleKind.URN, URN, RuleSource.LEDGER, function="a b")], known()))
 
     assert found.job is None
-    assert found.words == "what its own rule names can not be started"
+    assert found.words == "what its rule names can not be started"
 
 
 NEAR = [

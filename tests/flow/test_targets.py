@@ -19,30 +19,28 @@ DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,c.d.t,PROD)"
 
 
 @pytest.mark.parametrize(
-    ("text", "engine", "name", "qualifier", "region", "account"),
+    ("text", "parts"),
     [
-        (MACHINE, "step_functions", "earnings-ingest", "", "us-east-1", "123456789012"),
-        (f" {MACHINE}\n", "step_functions", "earnings-ingest", "", "us-east-1", "123456789012"),
-        (f"{MACHINE}:3", "step_functions", "earnings-ingest", "3", "us-east-1", "123456789012"),
-        (f"{MACHINE}:live", "step_functions", "earnings-ingest", "live", "us-east-1", "123456789012"),
-        (MACHINE.replace("arn:aws:", "arn:aws-us-gov:"), "step_functions", "earnings-ingest", "", "us-east-1",
-         "123456789012"),
-        (FUNCTION, "lambda", "polygon-lambda", "", "eu-west-1", "210987654321"),
-        (f"{FUNCTION}:$LATEST", "lambda", "polygon-lambda", "$LATEST", "eu-west-1", "210987654321"),
-        ("polygon-lambda", "lambda", "polygon-lambda", "", "ours", ""),
-        ("polygon_lambda:live", "lambda", "polygon_lambda", "live", "ours", ""),
+        (MACHINE, ("step_functions", "earnings-ingest", "", "us-east-1", "123456789012")),
+        (f" {MACHINE}\n", ("step_functions", "earnings-ingest", "", "us-east-1", "123456789012")),
+        (f"{MACHINE}:3", ("step_functions", "earnings-ingest", "3", "us-east-1", "123456789012")),
+        (f"{MACHINE}:live", ("step_functions", "earnings-ingest", "live", "us-east-1", "123456789012")),
+        (
+            MACHINE.replace("aws:", "aws-us-gov:"),
+            ("step_functions", "earnings-ingest", "", "us-east-1", "123456789012"),
+        ),
+        (FUNCTION, ("lambda", "polygon-lambda", "", "eu-west-1", "210987654321")),
+        (f"{FUNCTION}:$LATEST", ("lambda", "polygon-lambda", "$LATEST", "eu-west-1", "210987654321")),
+        ("polygon-lambda", ("lambda", "polygon-lambda", "", "ours", "")),
+        ("polygon_lambda:live", ("lambda", "polygon_lambda", "live", "ours", "")),
     ],
-)  # fmt: skip
-def test_what_is_named_is_taken_apart(
-    text: str, engine: str, name: str, qualifier: str, region: str, account: str
-) -> None:
+)
+def test_what_is_named_is_taken_apart(text: str, parts: tuple[str, ...]) -> None:
     """An ARN says its own region; a bare name is in the region of all of them."""
     target = parse_target(text, region="ours")
 
     assert target is not None
-    assert (target.engine, target.name, target.qualifier, target.region, target.account) == (
-        engine, name, qualifier, region, account,
-    )  # fmt: skip
+    assert (target.engine, target.name, target.qualifier, target.region, target.account) == parts
     assert target.named == text.strip()
 
 
@@ -145,7 +143,7 @@ def test_a_rules_own_region_wins() -> None:
     ],
 )
 def test_patterns_cover_part_by_part(pattern: str, text: str, covers: bool) -> None:
-    """`*` stands for anything inside one part of an ARN, at the end for all that follows; a bare name has no account."""
+    """`*` stands for anything in one part of an ARN, at the end for all that follows; a bare name has no account."""
     target = parse_target(text, region="us-east-1")
     assert target is not None
 

@@ -22,7 +22,7 @@ _NO_DATAHUB: Final = "no DataHub is configured"
 _ENVIRONMENTS: Final = ("PROD", "DEV", "TEST", "QA", "UAT", "STG")
 _BY: Final = {
     RuleKind.PROPERTY: "its DataJob names",
-    RuleKind.URN: "its own rule names",
+    RuleKind.URN: "its rule names",
     RuleKind.TAG: "the rule for its tag names",
     RuleKind.PREFIX: "the rule for its database or schema names",
     RuleKind.DEFAULT: "the default rule names",

@@ -1,0 +1,545 @@
+"""This file is where DataHub behind our port is compared with DataHub itself: nothing may differ but the button."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fakes.frontend import CSP, FakeFrontend
+from served import World, serving, until
+
+from headgate.http.shell import changed
+from headgate.settings.record import DataHub
+
+TAG = b'<script src="/headgate/button.js" defer></script></body>'
+PAGE = {"accept": "text/html,application/xhtml+xml", "accept-encoding": "gzip, deflate, br"}
+DATASET = "/dataset/urn:li:dataset:(urn:li:dataPlatform:glue,sales.orders,PROD)/Columns"
+
+
+@contextmanager
+def behind(folder: Path, frontend_url: str, *, timeout: float = 20.0) -> Generator[str]:
+    """The URL of a Headgate in front of the frontend."""
+    datahub = DataHub(frontend_url=frontend_url, frontend_timeout=timeout)
+    world = World(folder, settings={"datahub": datahub})
+    try:
+        with serving(world) as url:
+            yield url
+    finally:
+        world.close()
+
+
+def call(url: str, method: str = "GET", **more: Any) -> httpx.Response:
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        return client.request(method, url, **more)
+
+
+@pytest.fixture(scope="module")
+def frontend() -> Iterator[FakeFrontend]:
+    with FakeFrontend() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def url(frontend: FakeFrontend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with behind(tmp_path_factory.mktemp("behind"), frontend.url) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def rewound(frontend: FakeFrontend) -> None:
+    for one in (frontend.go, frontend.left, frontend.waiting):
+        one.clear()
+    frontend.pieces.clear()
+
+
+# -- nothing is changed
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
+def test_any_method_goes_through_with_its_body(frontend: FakeFrontend, url: str, method: str) -> None:
+    """And the answer comes back as it was."""
+    answer = call(f"{url}/openapi/probe/echo", method, content=b"x" * 70_000)
+
+    assert answer.json() == {"method": method, "target": "/openapi/probe/echo", "size": 70_000}
+    assert frontend.last.body == b"x" * 70_000
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/openapi/probe/echo?a=1&a=2&b=%20%2B+&c",
+        "/openapi/probe/a%2Fb%3Fc%23d/echo",
+        "/openapi/probe/{{encoded_percent}}/[x]/echo?q={}",
+        "/openapi/probe/(urn:li:x,y,PROD)/echo",
+        "/openapi//probe/../probe/./echo",
+    ],
+)
+def test_the_address_keeps_its_bytes(frontend: FakeFrontend, url: str, target: str) -> None:
+    """Nothing is decoded, encoded or tidied up on the way."""
+    before = len(frontend.asked)
+    answered = raw(url, f"GET {target} HTTP/1.1\r\nHost: datahub.example.com\r\nConnection: close\r\n\r\n".encode())
+
+    assert answered.startswith(b"HTTP/1.1 ")
+    assert [one.target.decode() for one in frontend.asked[before:]] == [target]
+
+
+def test_the_frontend_learns_how_it_was_called(frontend: FakeFrontend, url: str) -> None:
+    """Host as the browser sent it, where it came from, and no header of this hop."""
+    hops = {"connection": "keep-alive, x-hop", "x-hop": "1", "te": "trailers", "proxy-authorization": "Basic eA=="}
+    call(f"{url}/openapi/probe/echo", headers={"host": "datahub.example.com", "x-own": "1", **hops})
+    seen = frontend.last
+
+    assert seen.header("host") == "datahub.example.com"
+    assert seen.header("x-forwarded-host") == "datahub.example.com"
+    assert seen.header("x-forwarded-proto") == "http"
+    assert seen.header("x-forwarded-for") == "127.0.0.1"
+    assert seen.header("x-own") == "1"
+    assert [name for name in ("x-hop", "te", "proxy-authorization", "connection") if seen.header(name)] == []
+
+
+def test_what_a_proxy_before_us_said_is_kept(frontend: FakeFrontend, url: str) -> None:
+    """TLS that ended at nginx stays visible to DataHub's redirects."""
+    sent = {"x-forwarded-proto": "https", "x-forwarded-host": "data.example.com", "x-forwarded-for": "10.1.2.3"}
+    call(f"{url}/openapi/probe/echo", headers=sent)
+
+    assert frontend.last.header("x-forwarded-proto") == "https"
+    assert frontend.last.header("x-forwarded-host") == "data.example.com"
+    assert frontend.last.header("x-forwarded-for") == "10.1.2.3, 127.0.0.1"
+
+
+def test_a_login_sets_both_cookies(url: str) -> None:
+    """Two Set-Cookie lines stay two; no other site's check of ours is in the way of the form."""
+    sent = {"username": "datahub", "password": "datahub"}
+    headers = {"host": "datahub.example.com", "origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"}
+    answer = call(f"{url}/logIn", "POST", json=sent, headers=headers)
+
+    assert answer.status_code == 200
+    assert [one.partition("=")[0] for one in answer.headers.get_list("set-cookie")] == ["PLAY_SESSION", "actor"]
+    assert "content-security-policy" not in answer.headers
+    wrong = call(f"{url}/logIn", "POST", json={**sent, "password": "x"})
+    assert (wrong.status_code, wrong.json()) == (400, {"message": "Invalid Credentials"})
+
+
+def test_cookies_of_one_user_never_reach_another(frontend: FakeFrontend, url: str) -> None:
+    """The proxy keeps none."""
+    call(f"{url}/logIn", "POST", json={"username": "datahub", "password": "datahub"})
+    call(f"{url}/openapi/probe/echo")
+
+    assert frontend.last.header("cookie") is None
+
+
+def test_a_redirect_is_the_browsers_to_follow(url: str) -> None:
+    """It is passed on, not followed."""
+    answer = call(f"{url}/authenticate")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?redirect_uri=/")
+
+
+@pytest.mark.parametrize("status", [204, 205, 304, 401, 404, 418, 500, 503])
+def test_every_status_comes_back(url: str, status: int) -> None:
+    """With every line of a repeated header."""
+    answer = call(f"{url}/openapi/probe/status?is={status}")
+
+    assert answer.status_code == status
+    assert answer.headers.get_list("x-own") == ["one", "two"]
+
+
+def test_headers_of_the_frontends_hop_stay_there(url: str) -> None:
+    """Connection and what it names, Keep-Alive."""
+    answer = call(f"{url}/openapi/probe/hops")
+
+    assert answer.headers["x-kept"] == "1"
+    assert "x-secret" not in answer.headers
+    assert "keep-alive" not in answer.headers
+
+
+def test_compressed_bytes_stay_compressed(url: str) -> None:
+    """What is no page keeps its encoding, its length and its entity tag."""
+    answered = raw(
+        url, b"GET /openapi/probe/zipped HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    )
+    head, _, body = answered.partition(b"\r\n\r\n")
+
+    assert b"content-encoding: gzip" in head
+    assert b'etag: "z"' in head
+    assert gzip.decompress(body) == b"x" * 1000
+
+
+def test_assets_are_cached_as_before(url: str) -> None:
+    """A conditional request is answered 304, although it names the length of what is not sent."""
+    first = call(f"{url}/assets/app.js")
+    again = call(f"{url}/assets/app.js", headers={"if-none-match": first.headers["etag"]})
+
+    assert first.headers["content-encoding"] == "gzip"
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_answers_are_streamed(frontend: FakeFrontend, url: str) -> None:
+    """The first piece is there while the second does not exist yet."""
+    with httpx.stream("GET", f"{url}/openapi/probe/drip", trust_env=False, timeout=30) as answer:
+        pieces = answer.iter_raw()
+        assert next(pieces) == b"data: first\n\n"
+        frontend.go.set()
+        assert b"".join(pieces) == b"data: second\n\n"
+
+
+def test_uploads_are_streamed(frontend: FakeFrontend, url: str) -> None:
+    """The frontend has the first piece before the last is sent; there is no limit of ours to their size."""
+
+    def body() -> Iterator[bytes]:
+        yield b"first"
+        until(lambda: frontend.pieces, "the first piece to arrive")
+        for _ in range(10):
+            yield b"x" * (1 << 20)
+
+    answer = call(f"{url}/openapi/probe/upload", "POST", content=body())
+
+    assert answer.text == str(5 + 10 * (1 << 20))
+
+
+# -- the shell
+
+
+def test_the_shell_gets_the_button_and_nothing_else(frontend: FakeFrontend, url: str) -> None:
+    """One tag more, plain bytes, and headers that fit them."""
+    answer = call(url + DATASET, headers=PAGE)
+    plain = call(frontend.url + DATASET, headers=PAGE)
+
+    assert answer.content == plain.content.replace(b"</body>", TAG)
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert "content-encoding" not in answer.headers
+    assert "etag" not in answer.headers
+    assert answer.headers["content-security-policy"] == CSP
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "x-content-type-options" not in answer.headers
+
+
+def test_the_whole_page_is_asked_for(frontend: FakeFrontend, url: str) -> None:
+    """A page of before the button came is not taken for this one: no condition goes upstream."""
+    call(url + DATASET, headers={**PAGE, "if-none-match": '"shell"', "if-modified-since": "x", "range": "bytes=0-10"})
+
+    assert frontend.last.header("accept-encoding") == "identity"
+    assert [name for name in ("if-none-match", "if-modified-since", "range") if frontend.last.header(name)] == []
+
+
+@pytest.mark.parametrize("headers", [{"accept": "*/*"}, {"accept": "*/*", "accept-encoding": "gzip"}])
+def test_the_shell_is_known_however_it_was_asked_for(url: str, headers: dict[str, str]) -> None:
+    """Compressed or not."""
+    assert TAG in call(f"{url}/search", headers=headers).content
+
+
+def test_a_frontend_that_compresses_anyway_is_understood(tmp_path: Path) -> None:
+    """A proxy between may not care what we accept."""
+    with FakeFrontend(always_gzip=True) as one, behind(tmp_path, one.url) as url:
+        assert TAG in call(url + DATASET, headers=PAGE).content
+
+
+def test_head_of_the_shell_promises_no_other_length(url: str) -> None:
+    """It would be that of the page without the button."""
+    answer = call(url + DATASET, "HEAD", headers=PAGE)
+
+    assert answer.status_code == 200
+    assert "content-length" not in answer.headers
+    assert "etag" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("html", "kind"),
+    [
+        (b"<html><body><h1>Sign in</h1></body></html>", "text/html"),
+        (b'<div id="root"></div></body>', "application/json"),
+        (b'<div id="root"></div></body>' + b" " * 600_000, "text/html"),
+        (b"\x1f\x8bnot gzip", "text/html\r\nContent-Encoding: gzip"),
+        (b'<div id="root"></div></body>', "text/html\r\nContent-Encoding: br"),
+        (b'<div id="root"></div><script src="/headgate/button.js"></script></body>', "text/html"),
+    ],
+)
+def test_other_pages_stay_as_they_are(tmp_path: Path, html: bytes, kind: str) -> None:
+    """HTML that is not the shell, too much of it, in an encoding we cannot read, or with the button in it already."""
+    head = f'HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nETag: "e"\r\nContent-Length: {len(html)}\r\n\r\n'.encode()
+    with scripted(head + html) as upstream, behind(tmp_path, upstream) as url:
+        answered = raw(url, b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
+
+    assert answered.partition(b"\r\n\r\n")[2] == html
+    assert b'etag: "e"' in answered
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (CSP, CSP),
+        ("", ""),
+        ("connect-src *", "connect-src *"),
+        ("script-src 'self'", "script-src 'self'"),
+        ("script-src https:", "script-src https: 'self'"),
+        ("default-src 'none'; script-src 'none'; img-src *", "default-src 'none'; script-src 'self'; img-src *"),
+        ("default-src https://cdn.example", "default-src https://cdn.example; script-src https://cdn.example 'self'"),
+        (
+            "SCRIPT-SRC cdn.example; script-src-elem cdn.example",
+            "SCRIPT-SRC cdn.example; script-src-elem cdn.example 'self'",
+        ),
+        ("script-src 'sha256-abc', script-src http:", "script-src 'sha256-abc' 'self', script-src http:"),
+        ("script-src 'sha256-abc' 'strict-dynamic'", "script-src 'sha256-abc' 'strict-dynamic'"),
+        ("script-src 'nonce-abc' 'strict-dynamic'", "script-src 'nonce-abc' 'strict-dynamic'"),
+        ("script-src 'nonce-abc'", "script-src 'nonce-abc'"),
+    ],
+)
+@pytest.mark.parametrize("name", [b"content-security-policy", b"content-security-policy-report-only"])
+def test_the_csp_lets_the_button_in(policy: str, expected: str, name: bytes) -> None:
+    """'self' is added where it is needed and nowhere else; where scripts carry a nonce, ours does, too."""
+    made = changed(b'<div id="root"></div></body>', [(name, policy.encode())], scheme="http", host="datahub:9002")
+
+    assert made
+    assert dict(made[1])[name].decode() == expected
+    assert (b'button.js" defer nonce="abc">' in made[0]) == ("nonce" in policy)
+
+
+def test_a_tightened_csp_arrives_widened(tmp_path: Path) -> None:
+    """Through the proxy, with the name the operator chose."""
+    policy = "script-src 'sha256-abc'; connect-src *"
+    with FakeFrontend(csp=policy, report_only=True) as one, behind(tmp_path, one.url) as url:
+        answer = call(url + DATASET, headers=PAGE)
+
+    assert answer.headers["content-security-policy-report-only"] == "script-src 'sha256-abc' 'self'; connect-src *"
+
+
+@pytest.mark.parametrize(
+    ("head", "place"),
+    [
+        (b'<base href="/">', b"/headgate/button.js"),
+        (b"<BASE target=x href='/data/hub'>", b"/data/hub/headgate/button.js"),
+        (b'<base href="https://datahub.example.com/d/">', b"/d/headgate/button.js"),
+        (b'<base href="@basePath">', b"/headgate/button.js"),
+        (b'<base href="/a%22b&quot;<c/">', b"/a%22b&amp;quot;&lt;c/headgate/button.js"),
+        (b"", b"/headgate/button.js"),
+    ],
+)
+def test_the_scripts_address_follows_the_base(head: bytes, place: bytes) -> None:
+    """It is absolute, and nothing in it can end the attribute."""
+    made = changed(head + b'<div id="root"></div></BODY></html>', [], scheme="http", host="x")
+
+    assert made
+    assert made[0].endswith(b'<script src="' + place + b'" defer></script></BODY></html>')
+
+
+def test_below_a_base_path_everything_is_there(tmp_path: Path) -> None:
+    """DATAHUB_BASE_PATH: the script's address has it, our own routes are found below it, and the frontend as well."""
+    with FakeFrontend(base="/data/hub/") as one, behind(tmp_path, one.url) as url:
+        page = call(f"{url}/data/hub{DATASET}", headers=PAGE)
+        script = call(f"{url}/data/hub/headgate/button.js")
+        echo = call(f"{url}/data/hub/openapi/probe/echo")
+        lost = call(f"{url}/data/hub/api/ingestion/nothing-such", "POST", json={})
+        asked = [one.target for one in one.asked]
+
+    assert b'<script src="/data/hub/headgate/button.js" defer>' in page.content
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert echo.json()["target"] == "/data/hub/openapi/probe/echo"
+    assert lost.status_code == 404
+    assert not [one for one in asked if b"ingestion" in one or b"headgate" in one]
+
+
+# -- what is ours
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    ["/headgate", "/headgate/nothing", "/headgate/api/v1/nothing", "/api/ingestion", "/api/ingestion/nothing",
+     "/api/ingestion%2Fnothing", "/%61pi/ingestion/nothing", "/openapi/openlineage/api/v1/nothing", "/healthz/x"],
+)  # fmt: skip
+def test_our_own_paths_never_fall_through(frontend: FakeFrontend, url: str, method: str, path: str) -> None:
+    """A wrong method or name is answered by us."""
+    before = len(frontend.asked)
+    answer = call(url + path, method)
+
+    assert answer.status_code in (303, 307, 401, 403, 404, 405)
+    assert len(frontend.asked) == before
+
+
+def test_names_that_only_begin_like_ours_are_not_ours(frontend: FakeFrontend, url: str) -> None:
+    """The frontend knows what they are."""
+    for path in ("/headgates", "/api/ingestions", "/api/v2/graphql", "/health", "/config", "/"):
+        call(url + path)
+        assert frontend.last.target.decode() == path
+
+
+def test_our_own_paths_stay_guarded(url: str) -> None:
+    """A foreign Host gets the frontend's login page here, but not our console."""
+    headers = {"host": "evil.example"}
+
+    assert call(f"{url}/headgate/api/v1/runs", headers=headers).status_code in (401, 403)
+    assert call(f"{url}/login", headers=headers).status_code == 200
+
+
+def test_the_buttons_script_is_everybodys(frontend: FakeFrontend, url: str) -> None:
+    """Of any host and origin, without any credential, and cacheable."""
+    headers = {"host": "datahub.example.com", "origin": "https://other.example"}
+    first = call(f"{url}/headgate/button.js", headers=headers)
+    again = call(f"{url}/headgate/button.js", headers={"if-none-match": f'W/{first.headers["etag"]}, "x"'})
+
+    assert first.status_code == 200
+    assert b"customElements.define" in first.content
+    assert "max-age" in first.headers["cache-control"]
+    assert first.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert call(f"{url}/headgate/button.js", "HEAD").headers["content-length"] == str(len(first.content))
+
+
+def test_without_a_frontend_nothing_is_proxied(world: World) -> None:
+    """404, in our words; the button's script is there all the same, for pages of another origin."""
+    assert world.call("GET", DATASET).json() == {"message": f"there is nothing at {DATASET}"}
+    assert world.call("GET", "/headgate/button.js").status_code == 200
+
+
+def test_websockets_are_refused(url: str) -> None:
+    """In words, and the connection does not hang."""
+    ask = b"GET /api/socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \
+          b"Sec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n\r\n"  # fmt: skip
+
+    answered = raw(url, ask, whole=False)
+    assert answered.startswith(b"HTTP/1.1 501 ")
+    assert b"websocket" in answered
+
+
+# -- the world misbehaves
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_a_frontend_that_is_down_is_said_in_words(tmp_path: Path, accept: str) -> None:
+    """502: a page for a person, JSON for a program; where the frontend should be is not told."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with behind(tmp_path, f"http://127.0.0.1:{port}") as url:
+        answer = call(url + DATASET, headers={"accept": accept})
+        health = call(f"{url}/healthz")
+
+    assert (answer.status_code, health.status_code) == (502, 200)
+    assert answer.headers["content-type"].startswith(accept)
+    assert "cannot be reached" in answer.text
+    assert "datahub.frontend_url" in answer.text
+    assert str(port) not in answer.text
+
+
+def test_a_frontend_that_is_slow_is_said_in_words(frontend: FakeFrontend, tmp_path: Path) -> None:
+    """504, after the time that is set."""
+    with behind(tmp_path, frontend.url, timeout=0.3) as url:
+        answer = call(f"{url}/openapi/probe/slow")
+
+    assert answer.status_code == 504
+    assert "within 0.3 seconds" in answer.json()["message"]
+
+
+def test_whoever_goes_away_is_not_waited_for(frontend: FakeFrontend, url: str) -> None:
+    """The frontend hears that its caller has gone, before it answered and in the middle of an answer."""
+    for path in ("slow", "drip"):
+        frontend.left.clear()
+        frontend.waiting.clear()
+        with socket.create_connection(address(url)) as browser:
+            browser.sendall(f"GET /openapi/probe/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            until(frontend.waiting.is_set, "the frontend to be asked")
+        until(frontend.left.is_set, "the frontend to hear of it")
+
+
+def test_an_upload_that_breaks_off_breaks_off(frontend: FakeFrontend, url: str) -> None:
+    """The frontend does not take half of it for the whole."""
+    before = len(frontend.asked)
+    with socket.create_connection(address(url)) as browser:
+        browser.sendall(b"POST /openapi/probe/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        until(lambda: frontend.pieces, "the half to arrive")
+    until(frontend.left.is_set, "the frontend to hear of it")
+
+    assert len(frontend.asked) == before
+
+
+def test_an_answer_that_breaks_off_breaks_off(url: str) -> None:
+    """The browser must not take half of it for the whole."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        call(f"{url}/openapi/probe/cut")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"]
+)
+def test_what_is_no_answer_is_a_502(tmp_path: Path, answer: bytes) -> None:
+    """Nothing at all, another protocol, or a framing that contradicts itself."""
+    with scripted(answer) as upstream, behind(tmp_path, upstream) as url:
+        got = call(f"{url}/x")
+
+    assert got.status_code == 502
+    assert "broke off" in got.json()["message"]
+
+
+def test_a_kept_connection_that_was_closed_costs_no_page(tmp_path: Path) -> None:
+    """A GET is asked again on a new one; a POST is not, since nobody knows whether it was done."""
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with scripted(b"", ok) as upstream, behind(tmp_path, upstream) as url:
+        assert call(f"{url}/x").text == "ok"
+    other = tmp_path / "other"
+    other.mkdir()
+    with scripted(b"", ok) as upstream, behind(other, upstream) as url:
+        assert call(f"{url}/x", "POST", content=b"once").status_code == 502
+
+
+def test_a_server_that_stops_lets_go_of_the_frontend(frontend: FakeFrontend, tmp_path: Path) -> None:
+    """Even while someone waits for an answer; it does not wait for ever."""
+    with behind(tmp_path, frontend.url) as url, socket.create_connection(address(url)) as browser:
+        browser.sendall(b"GET /openapi/probe/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(frontend.waiting.is_set, "the frontend to be asked")
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 15
+    until(frontend.left.is_set, "the frontend to hear of it")
+
+
+def address(url: str) -> tuple[str, int]:
+    found = re.fullmatch(r"http://([^:]+):(\d+)", url)
+    assert found
+    return found[1], int(found[2])
+
+
+def raw(url: str, request: bytes, *, whole: bool = True) -> bytes:
+    """What comes back for these bytes, until the server closes (or, not `whole`, with the first of it)."""
+    with socket.create_connection(address(url), 30) as connection:
+        connection.sendall(request)
+        answered = connection.recv(1 << 16)
+        while whole and (piece := connection.recv(1 << 16)):
+            answered += piece
+    return answered
+
+
+@contextmanager
+def scripted(*answers: bytes) -> Generator[str]:
+    """A server that answers the n-th connection with these bytes (the last ever after) and closes it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    serve: Callable[[], None] = lambda: _answer_in_turn(listening, list(answers))  # noqa: E731
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(10)
+
+
+def _answer_in_turn(listening: socket.socket, answers: list[bytes]) -> None:
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        with connection:
+            connection.settimeout(10)
+            asked = b""
+            while b"\r\n\r\n" not in asked and (piece := connection.recv(1 << 16)):
+                asked += piece
+            connection.sendall(answers.pop(0) if len(answers) > 1 else answers[0])

@@ -75,9 +75,10 @@ class World:
         )
         self.settings.home.mkdir(parents=True, exist_ok=True)
         self.ledger = Ledger(self.settings.database_url, claims=True)
-        self.ledger.on_claimed = self.claimed.append
+        self.ledger.on_claimed = self.on_claimed
         self.ledger.open()
         self.gate = Gate(self.settings, self.ledger)
+        self.gate.datahub = datahub
         self.gate.apply(everything=False, actor="tester")
         self.port: Port = build(self.gate, readiness=lambda: self.ready, host=host, port=8090)
 
@@ -85,6 +86,10 @@ class World:
         self.ledger.close()
 
     # -- the engine's part
+
+    def on_claimed(self, run: Run) -> None:
+        """For the ledger's writer: returns at once."""
+        self.claimed.append(run)
 
     def begin(self, run: Run) -> Run:
         """Let the run be RUNNING."""

@@ -17,21 +17,26 @@ import structlog
 
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
+from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import HeadgateError, InUse, Unavailable
 from headgate.flow.announce import Announcer, Subscription
 from headgate.flow.dispatch import Dispatcher
+from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
 from headgate.flow.watch import Watch
 from headgate.gate import Gate
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json
+from headgate.openlineage import rest_defaults
 from headgate.ports import DataHub, Engine, Reporter
 from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
+from headgate.runtime.lineage import Teller, ToDataHub
+from headgate.runtime.relay import Relay
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
 
@@ -71,14 +76,15 @@ class App:
         if self.datahub is not None:
             told = DataHubReporter(self.datahub)
             reporters[told.name] = told
-        self._deliver = Deliver(self.ledger, reporters if worker else {})
+        self._relays = _relays(self.ledger, self.datahub) if worker else {}
+        self._deliver = Deliver(self.ledger, reporters if worker else {}, others=(CHANNEL, URL_CHANNEL))
         self._sweep = Sweep(
             self.ledger,
             stop_run=self._dispatcher.stop,
             schedules=doors or worker,
             retention_days=settings.retention_days,
             logs=settings.home / "logs",
-            on_outbox=self._deliver.wake,
+            on_outbox=self._wake_tellers,
         )
         self._inboxes = (
             [Inbox(bucket, folder, self.gate.accept, home=settings.home) for bucket, folder in settings.inboxes.items()]
@@ -111,14 +117,17 @@ class App:
 
     def _begin(self) -> None:
         ledger = self.ledger
-        ledger.announce = Announcer.of(
+        announcer = Announcer.of(
             [Subscription(channel=one.name, on=frozenset(one.on), job=one.job) for one in self.settings.notify]
         )
+        noting = Noting(tuple(self._relays))
+        ledger.announce = lambda run, was_failing: [*announcer(run, was_failing), *noting.ended(run)]
+        ledger.announce_start = noting.started
         ledger.on_claimed = self._dispatcher.start
         ledger.on_adopted = self._dispatcher.take_over
         ledger.on_stop = self._dispatcher.stop
         ledger.on_due = self._sweep.wake
-        ledger.on_outbox = self._deliver.wake
+        ledger.on_outbox = self._wake_tellers
         ledger.open()
         done = self.gate.apply(everything=False, actor=SYSTEM)
         for change in done:
@@ -132,6 +141,8 @@ class App:
                 _log.info("runs taken up again", count=len(taken))
         self._sweep.start()
         self._deliver.start()
+        for relay in self._relays.values():
+            relay.start()
         for inbox in self._inboxes:
             inbox.start()
 
@@ -145,9 +156,16 @@ class App:
         for engine in self._engines.values():
             engine.close()
         self._deliver.close()
+        for relay in self._relays.values():
+            relay.close()
         self.ledger.close()
         self.close_datahub()
         self._release()
+
+    def _wake_tellers(self) -> None:
+        self._deliver.wake()
+        for relay in self._relays.values():
+            relay.wake()
 
     def _release(self) -> None:
         lock, self._lock = self._lock, None
@@ -173,6 +191,7 @@ class App:
             problems.append(str(failure))
         if self._sweep.problem and self._sweep.problem not in problems:
             problems.append(self._sweep.problem)
+        problems.extend(f"lineage ({name}): {one.problem}" for name, one in self._relays.items() if one.problem)
         problems.extend(f"inbox {one.bucket}: {one.problem}" for one in self._inboxes if one.problem)
         return {
             "ready": not problems,
@@ -190,6 +209,7 @@ def _aws_engines(settings: Settings, watcher: Watch) -> dict[str, Engine]:
     return {
         "step_functions": StepFunctionsEngine(settings.home, watcher, clients=clients),
         "lambda": LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region),
+        "glue": GlueEngine(settings.home, watcher, clients=clients),
     }
 
 
@@ -203,6 +223,15 @@ def _datahub(settings: Settings) -> tuple[DataHub, Callable[[], None]]:
 
 def _nothing() -> None:
     return
+
+
+def _relays(ledger: Ledger, datahub: DataHub | None) -> dict[str, Relay]:
+    """Who is told of lineage: DataHub, or the embedded catalog in its place."""
+    teller = Teller(ledger)
+    relays: dict[str, Relay] = {}
+    if datahub is not None:
+        relays[CHANNEL] = Relay(ledger, CHANNEL, ToDataHub(datahub, teller, rest_defaults()))
+    return relays
 
 
 def serve(

@@ -94,8 +94,9 @@ def test_the_nominal_time_is_the_tick_or_when_it_was_asked_for() -> None:
 
 def test_the_dataset_it_was_asked_for_is_an_output_once() -> None:
     """A click's dataset is written by the run, also when the job says so itself."""
-    asked = Event(id=EventId("ev_1"), door="manual", kind="Asked", identity="a", at=AT, payload={"dataset": DATASET})
-    assert lineage.dataset_of(asked) == DATASET
+    assert lineage.dataset_of(replace(RUN, arguments={"--datasetUrn": DATASET})) == DATASET
+    assert lineage.dataset_of(replace(RUN, arguments={"--datasetUrn": "nonsense"})) is None
+    assert lineage.dataset_of(RUN) is None
     assert lineage.environment_of(DATASET) == "DEV"
     said = {"outputs": [{"namespace": "athena", "name": "c.d.t", "facets": {"x": 1}}]}
     for result in ({}, {lineage.KEY: said}):

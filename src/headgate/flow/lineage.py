@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
+from headgate.errors import Invalid
+from headgate.flow.click import DATASET
 from headgate.flow.resolve import Dataset, parse_dataset
 from headgate.model import Event, Job, Json, Run, RunState
 from headgate.ports import Message, Started
@@ -102,15 +104,18 @@ def event_of(
     }
 
 
-def dataset_of(event: Event | None) -> str | None:
-    """The dataset a run was asked for, by the event that caused it."""
-    found = event.payload.get("dataset") if event is not None else None
-    return found if isinstance(found, str) and found else None
+def dataset_of(run: Run) -> str | None:
+    """The dataset a run was asked for, if it was asked for one and that is a dataset's URN."""
+    found = run.arguments.get(DATASET)
+    try:
+        return found if found and parse_dataset(found) else None
+    except Invalid:
+        return None
 
 
-def environment_of(dataset: str | None) -> str | None:
+def environment_of(dataset: str) -> str:
     """The environment in a dataset's URN."""
-    return parse_dataset(dataset).environment if dataset is not None else None
+    return parse_dataset(dataset).environment
 
 
 def _run_facets(run: Run, kind: str, telling: Telling, event: Event | None) -> dict[str, Any]:

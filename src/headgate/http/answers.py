@@ -18,6 +18,7 @@ from headgate.errors import (
     NotAuthenticated,
     NotFound,
     Unavailable,
+    UnconvertibleEvent,
 )
 
 #: Bytes of a request body; S3, SNS and SQS send at most 256 KB, a batch of ours may be larger.
@@ -50,6 +51,7 @@ STATUS: Final[Sequence[tuple[type[HeadgateError], int]]] = (
     (NotAuthenticated, 401),
     (TooLarge, 413),
     (WrongEncoding, 415),
+    (UnconvertibleEvent, 422),
     (Invalid, 400),
     (NotFound, 404),
     (Conflict, 409),

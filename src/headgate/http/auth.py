@@ -75,6 +75,9 @@ class Guard:
         if origin is not None and not same_origin(origin, host):
             raise Forbidden("this call comes from another site's page; a page may only call the host it came from")
 
+    def bears_events_token(self, headers: Headers) -> bool:
+        return bool(self._events_token) and bears(headers, self._events_token)
+
     def check_events(self, headers: Headers) -> None:
         """Let a sender of events in. Raises NotAuthenticated or Forbidden."""
         if self._events_token:

@@ -68,6 +68,14 @@ class Callers:
             headers = {name: value for name, value in headers.items() if name not in (b"origin", b"sec-fetch-site")}
         return Who(actor=self._guard.caller(method, headers).actor)
 
+    async def producer(self, headers: Headers) -> None:
+        """Let a sender of OpenLineage events in: whoever may send events, and whoever DataHub knows.
+
+        Raises what `clicker` raises.
+        """
+        if not self._guard.bears_events_token(headers):
+            await self.clicker("POST", headers)
+
     async def operator(self, method: str, headers: Headers) -> Caller:
         """Who calls /headgate: whoever has our token or our console's session; of DataHub's users those who manage.
 

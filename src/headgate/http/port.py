@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from headgate import __version__
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
-from headgate.http import acting, button, clicks, docs, events, health, looking, pages, rules
+from headgate.http import acting, button, clicks, docs, events, health, looking, openlineage, pages, rules
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
@@ -32,6 +32,7 @@ from headgate.http.ingestion import IngestionDoor
 from headgate.http.live import Broadcaster
 from headgate.http.metrics import Metrics
 from headgate.model import Json, Run
+from headgate.openlineage import rest_defaults
 from headgate.ports import Message as Letter
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Port:
         self._proxy = proxy
         self._door = door
         self._clicks: IngestionDoor = app.state.ingestion
+        self._lineage: openlineage.LineageDoor = app.state.lineage
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +69,8 @@ class Port:
             await self._other(scope, receive, send)
         elif scope["path"] == events.PATH and scope["method"] in ("POST", "HEAD"):
             await self._door(scope, receive, send)
+        elif openlineage.takes(scope["path"]):
+            await self._lineage(scope, receive, send)
         elif self._clicks.takes(scope["path"]):
             await self._clicks(scope, receive, send)
         else:
@@ -136,6 +140,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.address = (host, port)
     app.state.events = events.EventsDoor(gate, guard, metrics)
     app.state.ingestion = IngestionDoor(gate, guard)
+    app.state.lineage = openlineage.LineageDoor(gate, app.state.ingestion.callers, rest_defaults())
     app.include_router(docs.events_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)

@@ -36,8 +36,8 @@ class Stage(StrEnum):
 def stage(run: Run) -> Stage:
     if run.state in (RunState.WAITING, RunState.STARTING):
         return Stage.PENDING
-    taken = run.external_id is not None or run.started_at is not None
-    if not taken and (run.detail in _NEVER_TAKEN or run.state in (RunState.ERROR, RunState.EXPIRED, RunState.STOPPED)):
+    never = run.detail in _NEVER_TAKEN or run.state in (RunState.ERROR, RunState.EXPIRED, RunState.STOPPED)
+    if never and run.external_id is None and run.attempt == 0:
         return Stage.REFUSED
     return Stage.ACCEPTED
 
@@ -59,7 +59,7 @@ def message(run: Run) -> str:
         case RunState.SUCCEEDED if run.detail == "dispatched":
             said = "handed over; whether it succeeds is not told to us"
         case RunState.STOPPED:
-            said = "it was stopped" if run.started_at else "it was stopped before it started"
+            said = "it was stopped" if run.external_id else "it was stopped before it started"
         case RunState.RUNNING | RunState.STOPPING | RunState.SUCCEEDED:
             said = ""
         case _:

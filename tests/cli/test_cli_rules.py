@@ -1,0 +1,77 @@
+"""This file is where rules are kept and explained from the command line, with a server and without one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .world import DATASET, Project
+
+OTHER = DATASET.replace("c.d.t", "x.y.z")
+MAPPING = "DATAHUB_INGESTION_LAMBDA_MAPPING"
+
+
+@pytest.fixture(params=["alone", "served"])
+def either(request: pytest.FixtureRequest) -> Project:
+    """A project that no server serves, and one that a server does."""
+    found: Project = request.getfixturevalue("project" if request.param == "alone" else "served")
+    return found
+
+
+def test_a_rule_is_kept_explained_and_deleted(either: Project) -> None:
+    """What is set is listed with its id and decides, until it is deleted by what it covers."""
+    assert "no mapping" in either.type("explain", OTHER).out
+    kept = either.json("rules", "set", "--urn", OTHER, "--job", "second", "--reason", "try")
+    listed = either.json("rules", "list")
+    assert kept in listed
+    assert [one["kind"] for one in listed] == ["urn", "urn", "prefix"]
+    found = either.json("explain", OTHER)
+    assert (found["job"], found["rule"]["place"]) == ("second", f"ledger:{kept['id']}")
+    assert kept["id"] in either.ok("rules", "list")
+    assert either.ok("rules", "delete", OTHER).startswith(f"deleted {kept['id']}")
+    assert "no rule in the ledger" in either.fails(1, "rules", "delete", OTHER)
+    assert either.type("explain", OTHER).code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "say which datasets it is for"),
+        (("--default", "--prefix", "c", "--job", "first"), "say which datasets it is for"),
+        (("--default",), "say what it starts"),
+        (("--default", "--job", "first", "--lambda", "f"), "say what it starts"),
+        (("--default", "--job", "frist"), "no job 'frist'"),
+        (("--tag", "x", "--job", "first"), "expected a tag's URN"),
+        (("--default", "--lambda", "a b"), "expected the name or the ARN"),
+    ],
+)
+def test_a_wrong_rule_exits_2(either: Project, words: tuple[str, ...], said: str) -> None:
+    """With what was expected, and nothing is kept."""
+    assert said in either.fails(2, "rules", "set", *words)
+    assert all(one["id"] is None for one in either.json("rules", "list"))
+
+
+def test_explain_tells_the_environments_rule_and_what_was_not_looked_at(project: Project) -> None:
+    """An inline mapping names its variable and line; the notes say that no DataHub was asked."""
+    done = project.type("explain", DATASET, "-o", "json", env={MAPPING: json.dumps({DATASET: "mapped"})})
+
+    assert done.code == 0
+    assert done.json["rule"]["place"] == f"{MAPPING}:1"
+    assert done.json["job"].startswith("lambda:mapped")
+    assert done.json["implicit"] is True
+    assert [one["place"] for one in done.json["losers"]] == ["headgate.yaml:12", "headgate.yaml:13"]
+    assert done.json["notes"]
+    table = project.type("explain", DATASET, env={MAPPING: json.dumps({DATASET: "mapped"})})
+    assert "the environment wins over headgate.yaml" in " ".join(table.out.split())
+
+
+def test_a_wrong_mapping_stops_every_command_at_the_start(project: Project) -> None:
+    """Exit 2, with the variable and the column."""
+    assert f"{MAPPING}:1:7: this is not YAML" in project.fails(2, "explain", DATASET, env={MAPPING: '{"db" "f"}'})
+
+
+def test_the_near_miss_is_suggested(project: Project) -> None:
+    """A URN of another environment."""
+    near = DATASET.replace("PROD", "DEV").replace("c.d", "k.d")
+    assert f"there is one for {DATASET}" in project.type("explain", near).out

@@ -23,7 +23,6 @@ from headgate.settings.record import DataHub as Settings
 
 KNOWN_FOR = 30.0  #: seconds an identity is taken for granted
 GRANTED_FOR = 10.0  #: seconds privileges are
-EMIT_WITHIN = 30.0  #: seconds for one portion; the outbox keeps a message to itself for a minute
 PAGE = 100
 MOST_RUNS = 100  #: of a dataset's newest, that are looked at for what they are runs of
 MOST_EDGES = 1_000
@@ -35,7 +34,7 @@ REFUSED: Final = frozenset({400, 404, 409, 412, 413, 415, 422})  #: the same pro
 class GmsClient:
     """DataHub as it is reached at `gms_url` and, for those who come with its session cookie, at `frontend_url`.
 
-    `authorization` is our own header, whole. Safe from any thread; every call ends within `limits.whole` seconds.
+    `authorization` is our own header, whole. Safe from any thread; every question ends within `limits.whole` seconds.
     """
 
     def __init__(
@@ -219,7 +218,7 @@ class GmsClient:
                 headers={**self._own, "X-RestLi-Protocol-Version": "2.0.0"},
                 body={**body, "async": "false"},
                 repeatable=all(repeatable(one) for one in portion),
-                within=EMIT_WITHIN,
+                writes=True,
             )
             if answer.status in REFUSED and not answer.html:
                 raise Invalid(f"DataHub refused {_named(portion)}: {message(answer)}")

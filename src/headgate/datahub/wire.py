@@ -21,6 +21,7 @@ from headgate.errors import InvalidConfiguration, Unavailable
 from headgate.model import Json
 
 AGAIN: Final = frozenset({429, 500, 502, 503, 504})  #: statuses after which a call that can be repeated is
+_NO_ADDRESS: Final = "datahub: its address must be an http or https URL with a host and, if any, a port up to 65535"
 _CLOSED: Final = "the connection to DataHub is closed: this process is ending"
 NOT_TAKEN: Final = frozenset({429, 503})  #: of these, those that say that nothing was done
 
@@ -32,6 +33,7 @@ class Limits:
     connect: float = 3.0
     silence: float = 10.0  #: without a byte
     whole: float = 15.0  #: a call with all its tries
+    write: float = 30.0  #: one that writes; the outbox keeps a message to itself for a minute
     tries: int = 4
     pause: float = 0.2  #: before the second try; doubles
     longest_pause: float = 5.0
@@ -72,9 +74,9 @@ class Wire:
         headers: Mapping[str, str],
         body: Json = None,
         repeatable: bool = True,
-        within: float | None = None,
+        writes: bool = False,
     ) -> Answer:
-        """One call, tried again while that is safe and there is time (`within` seconds, the limits' otherwise).
+        """One call, tried again while that is safe and there is time; there is more for one that `writes`.
 
         A call that is not `repeatable` is tried again only where the far side says, or it is plain, that it did not
         take the first.
@@ -82,7 +84,7 @@ class Wire:
         Raises:
             Unavailable: nobody answered, not in time, or with more than is taken.
         """
-        until = time.monotonic() + (within or self._limits.whole)
+        until = time.monotonic() + (self._limits.write if writes else self._limits.whole)
         content = None if body is None else msgspec.json.encode(body)
         sent = {**headers, "Content-Type": "application/json"} if content is not None else dict(headers)
         for attempt in range(1, self._limits.tries + 1):
@@ -145,9 +147,9 @@ def _address(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise InvalidConfiguration(f"datahub: the address is no URL: {error}") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise InvalidConfiguration("datahub: the address must be an http or https URL with a host")
+        raise InvalidConfiguration(_NO_ADDRESS) from error  # without its text, which may quote a password
+    if parsed.scheme not in ("http", "https") or not parsed.host or (parsed.port or 0) > 65_535:
+        raise InvalidConfiguration(_NO_ADDRESS)
     return parsed
 
 

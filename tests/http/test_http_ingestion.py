@@ -365,24 +365,27 @@ def test_without_a_window_every_click_is_a_run(world: Clicks) -> None:
     assert len(world.runs()) == 2
 
 
+def _client() -> httpx.Client:
+    return httpx.Client(timeout=60, trust_env=False, limits=httpx.Limits(max_connections=300))
+
+
 def test_many_waiting_clicks_hold_up_nobody(world: Clicks) -> None:
     """200 clicks wait for an engine that is silent, and the server goes on answering; all are told when it speaks."""
     world.engine = keeps_silent
     answers: list[httpx.Response] = []
 
     def click(url: str) -> None:
-        headers = {"authorization": "Bearer ann"}
-        answers.append(httpx.post(url + RUN, json={"datasetUrn": POLYGON}, headers=headers, timeout=60))
+        answers.append(client.post(url + RUN, json={"datasetUrn": POLYGON}, headers={"authorization": "Bearer ann"}))
 
-    with serving(world) as url:
+    with serving(world) as url, _client() as client:
         threads = [threading.Thread(target=click, args=(url,), daemon=True) for _ in range(200)]
         for thread in threads:
             thread.start()
         until(lambda: len(world.runs_waiting()) == 200, "all clicks are recorded")
         looks = world.door.waiting.looks
         for _ in range(5):
-            assert httpx.get(url + "/healthz", timeout=5).status_code == 200
-            assert httpx.get(url + "/readyz", timeout=5).status_code == 200
+            assert client.get(url + "/healthz", timeout=5).status_code == 200
+            assert client.get(url + "/readyz", timeout=5).status_code == 200
         until(lambda: world.door.waiting.looks > looks, "the waiting ones are looked after")
         assert not answers
         for run in list(world.claimed):
@@ -405,15 +408,15 @@ def test_a_hanging_datahub_holds_up_nobody_else(world: Clicks) -> None:
 
     def click(url: str) -> None:
         headers = {"authorization": "Bearer ann"}
-        answers.append(httpx.post(url + RUN, json={"datasetUrn": STOCKS}, headers=headers, timeout=60).status_code)
+        answers.append(client.post(url + RUN, json={"datasetUrn": STOCKS}, headers=headers).status_code)
 
-    with serving(world) as url:
+    with serving(world) as url, _client() as client:
         threads = [threading.Thread(target=click, args=(url,), daemon=True) for _ in range(60)]
         for thread in threads:
             thread.start()
         until(lambda: len(world.catalog.asked) >= 16, "every thread for DataHub hangs")
-        assert httpx.get(url + "/healthz", timeout=5).status_code == 200
-        assert httpx.get(url + "/readyz", timeout=5).status_code == 200
+        assert client.get(url + "/healthz", timeout=5).status_code == 200
+        assert client.get(url + "/readyz", timeout=5).status_code == 200
         for thread in threads:
             thread.join(60)
         world.catalog.hold.set()

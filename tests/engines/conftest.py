@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from fakes.aws import FakeAws
 from services.moto import CREDENTIALS, moto
 
 
@@ -33,3 +34,14 @@ def state_machine(on_moto: str) -> str:
     definition = '{"StartAt":"Done","States":{"Done":{"Type":"Succeed"}}}'
     role = "arn:aws:iam::123456789012:role/states"
     return str(states.create_state_machine(name="ingest", definition=definition, roleArn=role)["stateMachineArn"])
+
+
+@pytest.fixture
+def fake_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    """An AWS that misbehaves when it is told to, and boto3 pointed at it."""
+    with FakeAws() as fake:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_PROFILE", raising=False)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", fake.url)
+        yield fake

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from fakes.aws import FakeAws
+from services.moto import CREDENTIALS
 
+from headgate.engines.glue import GlueEngine
 from headgate.engines.local import LocalEngine
+from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import EngineRefused
 from headgate.job import Lake
 from headgate.model import Json, RunState
@@ -29,6 +33,8 @@ class World:
     refused: Mapping[str, Json]
     started: Callable[[], int]  #: how many runs of these targets have really begun
     let_go: Callable[[], None]
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    close: Callable[[], object] = lambda: None
 
 
 def local(folder: Path) -> World:
@@ -49,12 +55,47 @@ def local(folder: Path) -> World:
     )
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"local": local}
+def step_functions(folder: Path) -> World:
+    fake = FakeAws().__enter__()
+    return World(
+        engine=lambda watcher: StepFunctionsEngine(folder, watcher, quickest=0.02, patience=0.2),
+        succeeds={"state_machine_arn": fake.machine("succeeds")},
+        fails={"state_machine_arn": fake.machine("fails")},
+        lasts={"state_machine_arn": fake.machine("lasts")},
+        refused={"state_machine_arn": fake.machine("none")},
+        started=lambda: len(fake.executions),
+        let_go=fake.let_go,
+        environ={**CREDENTIALS, "AWS_ENDPOINT_URL": fake.url},
+        close=fake.__exit__,
+    )
+
+
+def glue(folder: Path) -> World:
+    fake = FakeAws().__enter__()
+    return World(
+        engine=lambda watcher: GlueEngine(folder, watcher, quickest=0.02, patience=0.2),
+        succeeds={"job_name": "succeeds"},
+        fails={"job_name": "fails"},
+        lasts={"job_name": "lasts"},
+        refused={"job_name": "none"},
+        started=lambda: len(fake.runs),
+        let_go=fake.let_go,
+        environ={**CREDENTIALS, "AWS_ENDPOINT_URL": fake.url},
+        close=fake.__exit__,
+    )
+
+
+#: Lambda is not among them: nothing there lasts, and nothing can be stopped (test_lambda.py has what it promises).
+WORLDS: dict[str, Callable[[Path], World]] = {"local": local, "step_functions": step_functions, "glue": glue}
 
 
 @pytest.fixture(params=WORLDS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return WORLDS[request.param](tmp_path)
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = WORLDS[request.param](tmp_path)
+    for name, value in world.environ.items():
+        monkeypatch.setenv(name, value)
+    yield world
+    world.close()
 
 
 @pytest.fixture

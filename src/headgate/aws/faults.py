@@ -130,6 +130,11 @@ class Fault:
         """Whether the same call may work later."""
         return self.kind in LATER
 
+    @property
+    def maybe_done(self) -> bool:
+        """Whether AWS may have done it all the same: there was no answer, or one that leaves it open."""
+        return self.kind is FaultKind.AWAY and self.code not in _NEVER_SENT
+
     def __str__(self) -> str:
         hint = _HINTS.get(self.kind)
         return f"{self.doing}: {self.code}: {self.message}" + (f" ({hint})" if hint else "")
@@ -161,10 +166,15 @@ def fault_of(error: Exception, doing: str) -> Fault:
     if name == "NoRegionError":
         message = "no AWS region: give the job a region, or set AWS_REGION"
         return Fault(FaultKind.REFUSED, name, message, doing)
+    if name == "ResponseParserError":  # its text repeats the answer, and that may hold credentials
+        return Fault(FaultKind.AWAY, name, "what came is no answer of AWS's", doing)
     if name in _OURS:
         return Fault(FaultKind.REFUSED, name, str(error)[:1000], doing)
     return Fault(FaultKind.AWAY, name, str(error)[:1000], doing)
 
+
+#: Said when nobody was there to send it to.
+_NEVER_SENT: Final = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"})
 
 #: Said by botocore before anything was sent: it will say so again.
 _OURS: Final = frozenset(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +16,8 @@ from headgate.supervision import records
 
 _SETTLED: Final = "settled"
 _FAR: Final = "far"
+_DOUBT: Final = "doubt"
+_PLACE: Final = "place"
 
 
 class RunFiles:
@@ -51,6 +55,24 @@ class RunFiles:
     def noted(self, attempt_id: str) -> str:
         record = records.read(str(self._folder / attempt_id), _FAR)
         return str(record.get("handle") or "") if record else ""
+
+    def doubt(self, attempt_id: str) -> None:
+        """Remember that a start was asked for, just now, whose reply was lost."""
+        self._write(attempt_id, _DOUBT, {"at": time.time()})
+
+    def in_doubt(self, attempt_id: str) -> float | None:
+        """Seconds since the last start whose reply was lost; None: there was none."""
+        record = records.read(str(self._folder / attempt_id), _DOUBT)
+        return max(0.0, time.time() - float(record["at"])) if record else None
+
+    def place(self, attempt_id: str) -> dict[str, str]:
+        """Return how far a log that is kept elsewhere has been read."""
+        record = records.read(str(self._folder / attempt_id), _PLACE) or {}
+        return {str(name): str(token) for name, token in record.items()}
+
+    def keep_place(self, attempt_id: str, place: Mapping[str, str]) -> None:
+        with contextlib.suppress(OSError):
+            records.write(str(self._folder / attempt_id), _PLACE, dict(place), durable=False)
 
     def settle(self, attempt_id: str, ending: Ending) -> None:
         """Keep the attempt from starting here again, ever: it has ended like this."""

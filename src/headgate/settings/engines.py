@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headgate.model import Json
-from headgate.settings.kinds import CORES, PATH, SIZE, TEXT, Kind, one_of, pattern
+from headgate.settings.kinds import BOOLEAN, CORES, PATH, SIZE, TEXT, Kind, one_of, pattern
 from headgate.settings.reading import Key, Named, Part, Section
 
 
@@ -111,7 +111,15 @@ ENGINES: Final[Mapping[str, EngineKeys]] = {
     "glue": EngineKeys(
         description="A run of an AWS Glue job.",
         exactly_one=("job_name",),
-        keys=(_optional("job_name", TEXT, "The Glue job's name."), *_AWS),
+        keys=(
+            _optional("job_name", TEXT, "The Glue job's name."),
+            _optional(
+                "queueing",
+                BOOLEAN,
+                "Whether a run waits in Glue's own queue at Glue's limits; by default what the Glue job says.",
+            ),
+            *_AWS,
+        ),
     ),
 }
 

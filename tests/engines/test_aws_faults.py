@@ -1,0 +1,375 @@
+"""This file is where AWS misbehaves: lost replies, throttles, 5xx, expired tokens, duplicates, what never ends.
+
+Whatever it does, a run is one execution, its state is true, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.aws import FakeAws
+
+from headgate.aws import Clients
+from headgate.engines.glue import GlueEngine
+from headgate.engines.lambda_ import LambdaEngine
+from headgate.engines.step_functions import StepFunctionsEngine
+from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.model import Json, RunState
+from headgate.ports import Engine, Order
+from headgate.supervision.logs import read_log
+
+from .orders import Recorder, order, until
+
+ROLE = "arn:aws:iam::210987654321:role/ingest"
+
+
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def states(tmp_path: Path, told: Recorder) -> Iterator[StepFunctionsEngine]:
+    engine = StepFunctionsEngine(tmp_path, told, quickest=0.02, patience=0.3)
+    yield engine
+    engine.close()
+
+
+def machine(fake: FakeAws, fate: str, **more: Json) -> dict[str, Json]:
+    return {"state_machine_arn": fake.machine(fate), **more}
+
+
+def insist(engine: Engine, asked: Order) -> str:
+    """Start as the dispatcher does: until it is."""
+    handles: list[str] = []
+
+    def start() -> bool:
+        try:
+            handles.append(engine.start(asked))
+        except EngineUnavailable:
+            return False
+        return True
+
+    until(start, "the start")
+    return handles[0]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_lost_reply_starts_nothing_twice(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder, times: int
+) -> None:
+    """Whether boto3's own retry or ours comes back, it comes back to the same execution."""
+    fake_aws.fault("StartExecution", "lost", times)
+    asked = order(machine(fake_aws, "succeeds"))
+    handle = insist(states, asked)
+
+    assert list(fake_aws.executions) == [handle]
+    assert told.wait_ended(asked.attempt_id).result == {"rows": 3}
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "html", "expired"])
+def test_a_start_that_cannot_be_now_is_put_off(states: StepFunctionsEngine, fake_aws: FakeAws, kind: str) -> None:
+    """Throttled, broken or with expired credentials, AWS gets the run later; nothing was refused."""
+    fake_aws.fault("StartExecution", kind, 6)
+    asked = order(machine(fake_aws, "lasts"))
+    with pytest.raises(EngineUnavailable, match="starting an execution"):
+        states.start(asked)
+    insist(states, asked)
+
+    assert len(fake_aws.executions) == 1
+
+
+def test_what_is_denied_is_refused(states: StepFunctionsEngine, fake_aws: FakeAws) -> None:
+    """A missing permission is refused for good, with what to do about it."""
+    fake_aws.fault("StartExecution", "denied")
+    with pytest.raises(EngineRefused, match="give the credentials in use the permission"):
+        states.start(order(machine(fake_aws, "lasts")))
+
+
+@pytest.mark.parametrize("kind", ["lost", "throttle", "error", "html", "expired", "denied"])
+def test_what_cannot_be_seen_runs_on(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path, kind: str
+) -> None:
+    """While looking fails nothing is told; the run's log says why, and the true end comes when AWS answers again."""
+    fake_aws.fault("DescribeExecution", kind, 4)
+    asked = order(machine(fake_aws, "fails"))
+    states.start(asked)
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.error) == (RunState.FAILED, "Ingest.Broken: KeyError: no such column")
+    assert len(told.endings[asked.attempt_id]) == 1
+    assert "cannot be looked at now" in read_log(tmp_path / "logs", asked.attempt_id)[0]
+    assert states.problem is None
+
+
+def test_what_is_not_shown_yet_is_not_lost(states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """An execution that AWS shows only after a while (it is eventually consistent) is waited for."""
+    fake_aws.lag = 0.15
+    asked = order(machine(fake_aws, "succeeds"))
+    states.start(asked)
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+
+
+def test_what_was_there_and_is_not_any_more_is_lost(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder
+) -> None:
+    """An execution that has gone for good ends its run, as lost, after some patience."""
+    asked = order(machine(fake_aws, "lasts"))
+    states.start(asked)
+    fake_aws.executions.clear()
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.detail) == (RunState.FAILED, "lost")
+
+
+@pytest.mark.parametrize("kind", ["lost", "throttle", "error"])
+def test_a_stop_is_asked_until_it_is_taken(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder, kind: str
+) -> None:
+    """A stop that AWS did not take is asked for again, and told once."""
+    asked = order(machine(fake_aws, "lasts"))
+    states.start(asked)
+    fake_aws.fault("StopExecution", kind, 5)
+    states.stop(asked, grace=1)
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.STOPPED
+    assert len(told.endings[asked.attempt_id]) == 1
+
+
+def test_what_does_not_end_is_not_said_to(states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """An execution that stays RUNNING after its stop is looked at on and on; nobody is told that it ended."""
+    asked = order(machine(fake_aws, "stuck"))
+    states.start(asked)
+    states.stop(asked, grace=0)
+    looked = fake_aws.count("DescribeExecution")
+    until(lambda: fake_aws.count("DescribeExecution") > looked + 5, "more looks")
+
+    assert asked.attempt_id not in told.endings
+    assert fake_aws.count("StopExecution") == 1
+
+
+def test_a_stop_while_it_starts_stops_it(states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """A stop when the start's reply was lost finds the execution and ends it; a late start changes nothing."""
+    asked = order(machine(fake_aws, "lasts"))
+    fake_aws.fault("StartExecution", "lost", 3)
+    with pytest.raises(EngineUnavailable):
+        states.start(asked)
+    states.stop(asked, grace=0)
+    ending = told.wait_ended(asked.attempt_id)
+    states.start(asked)
+    until(lambda: len(told.endings[asked.attempt_id]) == 2, "the end to be told to the late start")
+
+    assert ending.state is RunState.STOPPED
+    assert len(fake_aws.executions) == 1
+
+
+def test_a_name_that_somebody_else_took_is_refused(
+    states: StepFunctionsEngine, fake_aws: FakeAws, tmp_path: Path
+) -> None:
+    """An execution of our name with another's input is not taken for ours."""
+    asked = order(machine(fake_aws, "lasts"))
+    handle = states.start(asked)
+    fake_aws.executions[handle].body = {**fake_aws.executions[handle].body, "input": '{"attemptId": "other"}'}
+    other = StepFunctionsEngine(tmp_path / "elsewhere", Recorder())
+    with pytest.raises(EngineRefused, match="the input of another run"):
+        other.start(asked)
+
+
+def test_an_event_ends_the_run_without_a_look(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """EventBridge's status change is the end itself, told once however often it comes; unknown ones are not ours."""
+    engine = StepFunctionsEngine(tmp_path, told, quickest=3600)
+    try:
+        asked = order(machine(fake_aws, "lasts"))
+        handle = engine.start(asked)
+        event: dict[str, Any] = {
+            "executionArn": handle,
+            "status": "SUCCEEDED",
+            "startDate": 1_795_000_000_000,
+            "stopDate": 1_795_000_060_000,
+            "output": '"done"',
+            "outputDetails": {"included": True},
+        }
+        assert engine.noticed(handle, event)
+        ending = told.wait_ended(asked.attempt_id)
+        assert not engine.noticed(handle, event)
+    finally:
+        engine.close()
+
+    assert (ending.state, ending.result) == (RunState.SUCCEEDED, {"output": "done"})
+    assert ending.at.timestamp() == 1_795_000_060
+    assert len(told.endings[asked.attempt_id]) == 1
+    assert fake_aws.count("DescribeExecution") == 0
+
+
+def test_an_event_without_its_output_is_looked_up(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """An event whose output was too large to be included leads to a look, which has it."""
+    engine = StepFunctionsEngine(tmp_path, told, quickest=3600)
+    try:
+        asked = order(machine(fake_aws, "succeeds"))
+        handle = engine.start(asked)
+        assert engine.noticed(handle, {"status": "SUCCEEDED", "outputDetails": {"included": False}})
+        assert told.wait_ended(asked.attempt_id).result == {"rows": 3}
+    finally:
+        engine.close()
+
+
+def test_renewed_credentials_are_found(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials that run out while a run is followed delay its end until there are new ones, and no longer."""
+    asked = order(machine(fake_aws, "lasts"))
+    states.start(asked)
+    fake_aws.good_keys = {"renewed"}
+    fake_aws.let_go()
+    until(lambda: states.problem, "the trouble to be seen")
+    assert "ExpiredTokenException" in str(states.problem)
+    assert asked.attempt_id not in told.endings
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "renewed")
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+
+
+def test_a_role_is_assumed_in_the_runs_name(states: StepFunctionsEngine, fake_aws: FakeAws) -> None:
+    """The start is made as the job's role, in a session called after the run (its 64 digits), with the external id."""
+    asked = order(machine(fake_aws, "lasts", role_arn=ROLE, external_id="ours"))
+    states.start(asked)
+    assumed = next(one for one in fake_aws.calls if one.operation == "AssumeRole")
+    started = next(one for one in fake_aws.calls if one.operation == "StartExecution")
+
+    assert (assumed.body["RoleArn"], assumed.body["ExternalId"]) == (ROLE, "ours")
+    assert assumed.body["RoleSessionName"] == asked.run.id.removeprefix("jr_")
+    assert started.key.startswith("ASIA")
+    assert started.token == f"token-{started.key}"
+
+
+def test_a_roles_session_that_ran_out_is_opened_again(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder
+) -> None:
+    """Assumed credentials that AWS calls expired are got anew, and the run goes on without a word."""
+    asked = order(machine(fake_aws, "lasts", role_arn=ROLE))
+    states.start(asked)
+    fake_aws.good_keys = set()
+    fake_aws.let_go()
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+
+
+def test_a_role_that_may_not_be_assumed_is_refused(states: StepFunctionsEngine, fake_aws: FakeAws) -> None:
+    """A role that STS does not give is refused for good, and named."""
+    fake_aws.fault("AssumeRole", "denied", 3)
+    with pytest.raises(EngineRefused, match=f"assuming the role {ROLE}"):
+        states.start(order(machine(fake_aws, "lasts", role_arn=ROLE)))
+
+
+@pytest.mark.parametrize("name", ["step_functions", "glue"])
+def test_through_bad_weather_every_run_is_one(
+    fake_aws: FakeAws, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random faults on every call, and servers that die between start and note: one execution each, true ends."""
+    chance = random.Random(7)
+    told = Recorder()
+    kinds = ["lost", "throttle", "error", "html", "expired"]
+    operations = ["StartExecution", "DescribeExecution", "StartJobRun", "GetJobRun", "GetJobRuns"]
+    clients = Clients()
+
+    def engine(number: int) -> Engine:
+        home = tmp_path / str(number)
+        if name == "glue":
+            return GlueEngine(home, told, clients=clients, quickest=0.02, doubt=0.05)
+        return StepFunctionsEngine(home, told, clients=clients, quickest=0.02)
+
+    asked: dict[str, tuple[Order, RunState]] = {}
+    engines = [engine(number) for number in range(2)]
+    for number in range(12):
+        fate, state = chance.choice([("succeeds", RunState.SUCCEEDED), ("fails", RunState.FAILED)])
+        one = order(machine(fake_aws, fate) if name == "step_functions" else {"job_name": fate})
+        asked[one.attempt_id] = (one, state)
+        for operation in operations:
+            if chance.random() < 0.4:
+                fake_aws.fault(operation, chance.choice(kinds))
+        if number % 4 == 0:
+            insist(engines[1], one)  # a replica that dies before it can note what it started
+        insist(engines[0], one)
+    try:
+        for attempt, (_, state) in asked.items():
+            assert told.wait_ended(attempt).state is state
+    finally:
+        for one_engine in engines:
+            one_engine.close()
+    assert len(fake_aws.executions if name == "step_functions" else fake_aws.runs) == 12
+
+
+# -- Lambda
+
+
+@pytest.fixture
+def functions(tmp_path: Path, told: Recorder) -> LambdaEngine:
+    return LambdaEngine(tmp_path, told, answer_within=0.1)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "lost"])
+def test_an_invocation_that_cannot_be_now_is_put_off(functions: LambdaEngine, fake_aws: FakeAws, kind: str) -> None:
+    """Throttled, broken or unheard, the event is sent again, with the same run id and attempt in it."""
+    fake_aws.fault("Invoke", kind)
+    asked = order({"function": "lasts"})
+    with pytest.raises(EngineUnavailable):
+        functions.start(asked)
+    functions.start(asked)
+
+    assert {(one["Payload"]["runId"], one["Payload"]["attempt"]) for one in fake_aws.invocations} == {(asked.run.id, 0)}
+
+
+def test_a_function_that_is_not_there_is_refused(functions: LambdaEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """An unknown function is refused for good."""
+    for how in ("Event", "RequestResponse"):
+        with pytest.raises(EngineRefused, match="ResourceNotFoundException"):
+            functions.start(order({"function": "none", "invocation_type": how}))
+    assert not told.endings
+
+
+def test_a_functions_error_is_the_runs(
+    functions: LambdaEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """What a function raised is the run's error, and the end of its log is in the run's log."""
+    asked = order({"function": "fails", "invocation_type": "RequestResponse"})
+    functions.start(asked)
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.error) == (RunState.FAILED, "KeyError: no such column")
+    assert "hello from the function" in read_log(tmp_path / "logs", asked.attempt_id)[0]
+
+
+def test_a_slow_answer_is_waited_for(functions: LambdaEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """A function that takes its time runs under the attempt's id; started again it is the same, a stop waits for it."""
+    asked = order({"function": "slow", "invocation_type": "RequestResponse"})
+    handle = functions.start(asked)
+    assert (handle, told.wait_running(asked.attempt_id)) == (asked.attempt_id, asked.attempt_id)
+    assert functions.start(asked) == handle
+    functions.stop(asked, grace=0)
+    functions.adopt(asked)
+    assert asked.attempt_id not in told.endings
+    fake_aws.let_go()
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+    assert len(told.endings[asked.attempt_id]) == 1
+    assert len(fake_aws.invocations) == 1
+
+
+def test_an_answer_nobody_heard_is_lost(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """Whoever takes up a run whose server died while it waited for an answer cannot know it: lost, and it says so."""
+    asked = order({"function": "slow", "invocation_type": "RequestResponse"}, external_id="jr_1")
+    LambdaEngine(tmp_path, told).adopt(asked)
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.detail) == (RunState.FAILED, "lost")
+
+
+def test_a_version_goes_along(functions: LambdaEngine, fake_aws: FakeAws) -> None:
+    """The job's qualifier is what is invoked."""
+    functions.start(order({"function": "lasts", "qualifier": "live"}))
+    assert fake_aws.invocations[0]["Qualifier"] == "live"

@@ -1,0 +1,214 @@
+"""This file is where the Glue engine is tried: against moto for the wire, against a misbehaving AWS for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from fakes.aws import FakeAws
+
+from headgate.engines.glue import PLANTED, GlueEngine
+from headgate.engines.glue.seen import read_run
+from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.model import RunState, StoredObject
+from headgate.supervision.logs import read_log
+
+from .orders import Recorder, order, until
+
+
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, told: Recorder) -> Iterator[GlueEngine]:
+    engine = GlueEngine(tmp_path, told, quickest=0.02, patience=0.3, doubt=0.3)
+    yield engine
+    engine.close()
+
+
+def test_a_run_on_moto(engine: GlueEngine, on_moto: str, told: Recorder) -> None:
+    """The real client, moto's wire: the run is started with its arguments, found, and its end told."""
+    glue: Any = boto3.client("glue")
+    glue.create_job(Name="on-moto", Role="glue", Command={"Name": "glueetl", "ScriptLocation": "s3://scripts/a.py"})
+    asked = order({"job_name": "on-moto"}, arguments={"--table": "t"})
+    handle = engine.start(asked)
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+    given = glue.get_job_run(JobName="on-moto", RunId=handle)["JobRun"]["Arguments"]
+    assert given["--table"] == "t"
+    assert given[PLANTED] == asked.attempt_id
+
+
+def test_a_start_whose_reply_was_lost_is_found_again(
+    engine: GlueEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """StartJobRun was done and nobody heard: the next start, also another server's, finds that run."""
+    asked = order({"job_name": "succeeds"})
+    fake_aws.fault("StartJobRun", "lost")
+    with pytest.raises(EngineUnavailable):
+        engine.start(asked)
+    other = GlueEngine(tmp_path / "elsewhere", Recorder(), quickest=0.02)
+    try:
+        handle = other.start(asked)
+    finally:
+        other.close()
+
+    assert engine.start(asked) == handle
+    assert list(fake_aws.runs) == [handle]
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+
+
+def test_a_lost_reply_is_given_time_to_show(engine: GlueEngine, fake_aws: FakeAws) -> None:
+    """While Glue does not show yet what it started, nothing is started anew; then that run is found."""
+    fake_aws.lag = 0.2
+    asked = order({"job_name": "lasts"})
+    fake_aws.fault("StartJobRun", "lost")
+    with pytest.raises(EngineUnavailable):
+        engine.start(asked)
+    with pytest.raises(EngineUnavailable, match="was lost"):
+        engine.start(asked)
+    started: list[str] = []
+
+    def start() -> bool:
+        try:
+            started.append(engine.start(asked))
+        except EngineUnavailable:
+            return False
+        return True
+
+    until(start, "the run to be found")
+    assert list(fake_aws.runs) == started
+
+
+def test_a_start_that_came_to_nothing_is_made_again(engine: GlueEngine, fake_aws: FakeAws) -> None:
+    """After a 5xx that did nothing the run is started, once Glue had its time to show otherwise."""
+    asked = order({"job_name": "lasts"})
+    fake_aws.fault("StartJobRun", "error")
+    with pytest.raises(EngineUnavailable, match="InternalServiceException"):
+        engine.start(asked)
+
+    def start() -> bool:
+        try:
+            return bool(engine.start(asked))
+        except EngineUnavailable:
+            return False
+
+    until(start, "the run to start")
+    assert len(fake_aws.runs) == 1
+
+
+def test_at_glues_limit_the_run_waits(engine: GlueEngine, fake_aws: FakeAws) -> None:
+    """ConcurrentRunsExceeded is no failure of the run: it is offered again, at once when there is a place."""
+    asked = order({"job_name": "lasts"})
+    fake_aws.full = True
+    with pytest.raises(EngineUnavailable, match="Concurrent runs exceeded"):
+        engine.start(asked)
+    fake_aws.full = False
+    engine.start(asked)
+
+    assert len(fake_aws.runs) == 1
+
+
+def test_what_it_writes_there_is_read_here(
+    engine: GlueEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """The run's log follows Glue's, without doubling a line, also when another engine takes over in between."""
+    asked = order({"job_name": "lasts"})
+    handle = engine.start(asked)
+    fake_aws.logs["/aws-glue/jobs/output", handle] = ["first line"]
+
+    def text() -> str:
+        return read_log(tmp_path / "logs", asked.attempt_id)[0]
+
+    until(lambda: "first line" in text(), "the first line")
+    engine.close()
+    fake_aws.logs["/aws-glue/jobs/output", handle].append("second line\n")
+    fake_aws.logs["/aws-glue/jobs/error", handle] = ["a warning"]
+    second = GlueEngine(tmp_path, told, quickest=0.02)
+    second.adopt(asked)
+    try:
+        until(lambda: "second line" in text() and "a warning" in text(), "the rest")
+        fake_aws.let_go()
+        told.wait_ended(asked.attempt_id)
+    finally:
+        second.close()
+
+    assert [text().count(line) for line in ("first line\n", "second line\n", "a warning\n")] == [1, 1, 1]
+
+
+def test_logs_that_may_not_be_read_are_said_once(
+    engine: GlueEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """Without the right to read logs the run runs all the same; its log says why there is nothing, once."""
+    fake_aws.fault("GetLogEvents", "denied", 1000)
+    asked = order({"job_name": "lasts"})
+    engine.start(asked)
+    until(lambda: fake_aws.count("GetJobRun") > 3, "some looks")
+    fake_aws.let_go()
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+    text = read_log(tmp_path / "logs", asked.attempt_id)[0]
+    assert text.count("cannot be read from here") == 1
+    assert fake_aws.count("GetLogEvents") == 1
+
+
+def test_what_glue_is_asked(engine: GlueEngine, fake_aws: FakeAws) -> None:
+    """Limit (in minutes, later than ours), queueing flag, objects and the planted id are in the request."""
+    asked = order(
+        {"job_name": "lasts", "queueing": True, "region": "eu-west-1"},
+        timeout=90,
+        manifest=[StoredObject(bucket="raw", key="ü b.csv", size=1, etag="e")],
+    )
+    engine.start(asked)
+    call = next(one for one in fake_aws.calls if one.operation == "StartJobRun")
+
+    assert call.region == "eu-west-1"
+    assert call.body["Timeout"] == 3
+    assert call.body["JobRunQueuingEnabled"] is True
+    assert call.body["Arguments"][PLANTED] == asked.attempt_id
+    assert '"key":"ü b.csv"' in call.body["Arguments"]["--headgate_objects"]
+
+
+def test_an_event_saves_the_wait(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """Told of a change by EventBridge, a run is looked at at once; what nobody follows here is not ours."""
+    engine = GlueEngine(tmp_path, told, quickest=3600)
+    try:
+        asked = order({"job_name": "lasts"})
+        handle = engine.start(asked)
+        fake_aws.let_go()
+        assert engine.noticed(handle)
+        assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+        assert not engine.noticed("jr_unknown")
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "retryable"),
+    [
+        ({"JobRunState": "TIMEOUT"}, RunState.TIMEOUT, True),
+        ({"JobRunState": "ERROR"}, RunState.ERROR, True),
+        ({"JobRunState": "EXPIRED"}, RunState.FAILED, True),
+        ({"JobRunState": "WAITING", "StateDetail": "no capacity"}, RunState.RUNNING, True),
+        ({"JobRunState": "FAILED", "ErrorMessage": "ModuleNotFoundError: no x"}, RunState.FAILED, False),
+        ({"JobRunState": "FAILED", "ErrorMessage": "Connection reset"}, RunState.FAILED, True),
+        ({"JobRunState": "NEW_IN_2030"}, RunState.RUNNING, True),
+    ],
+)
+def test_glues_states_are_ours(said: dict[str, str], state: RunState, retryable: bool) -> None:
+    """Every state of Glue has one of ours; one we do not know is not over; failures say something and whether again."""
+    seen = read_run(said)
+    assert (seen.state, seen.retryable) == (state, retryable)
+    assert seen.error or state not in (RunState.FAILED, RunState.ERROR)
+
+
+def test_a_job_without_a_name_is_refused(engine: GlueEngine, fake_aws: FakeAws) -> None:
+    """A target that names no Glue job is refused before AWS is asked."""
+    with pytest.raises(EngineRefused, match="names no job_name"):
+        engine.start(order({}))
+    assert not fake_aws.calls

@@ -17,6 +17,7 @@ import structlog
 
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
+from headgate.embedded.port import EmbeddedDataHub
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
@@ -59,10 +60,12 @@ class App:
             place=place(settings.home),
         )
         self.gate = Gate(settings, self.ledger)
-        self.datahub: DataHub | None = None
+        self.datahub: DataHub
         self.close_datahub: Callable[[], None] = _nothing
         if settings.datahub.configured:
             self.datahub, self.close_datahub = _datahub(settings)
+        else:
+            self.datahub = EmbeddedDataHub(self.ledger, token=settings.token, rules=self.gate.rules)
         self.gate.datahub = self.datahub
         engines: dict[str, Engine] = {}
         if worker:
@@ -73,9 +76,8 @@ class App:
         reporters: dict[str, Reporter] = {
             one.name: Notifier(one.name, one.url.reveal(), one.webhook, one.template) for one in settings.notify
         }
-        if self.datahub is not None:
-            told = DataHubReporter(self.datahub)
-            reporters[told.name] = told
+        told = DataHubReporter(self.datahub)
+        reporters[told.name] = told
         self._relays = _relays(self.ledger, self.datahub) if worker else {}
         self._deliver = Deliver(self.ledger, reporters if worker else {}, others=(CHANNEL, URL_CHANNEL))
         self._sweep = Sweep(
@@ -132,6 +134,8 @@ class App:
         done = self.gate.apply(everything=False, actor=SYSTEM)
         for change in done:
             _log.info("definition", does=change.does.value, kind=change.kind, name=change.name)
+        if isinstance(self.datahub, EmbeddedDataHub):
+            self.datahub.start()
         if self._worker:
             if not ledger.on_sqlite:
                 ledger.beat()

@@ -16,6 +16,7 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from headgate import __version__
+from headgate.embedded.port import EmbeddedDataHub
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
 from headgate.http import acting, button, clicks, docs, events, health, looking, openlineage, pages, rules
@@ -50,8 +51,16 @@ Readiness = Callable[[], Mapping[str, Json]]
 class Port:
     """The ASGI application. It has no lifespan of its own; `close` ends the streams so that a server can stop."""
 
-    def __init__(self, app: FastAPI, door: events.EventsDoor, guard: Guard, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        door: events.EventsDoor,
+        guard: Guard,
+        proxy: Proxy | None = None,
+        most: Callable[[str], int] = lambda _path: MAX_BODY,
+    ) -> None:
         self.app = app
+        self._most = most
         self._proxy = proxy
         self._door = door
         self._clicks: IngestionDoor = app.state.ingestion
@@ -75,7 +84,7 @@ class Port:
             await self._clicks(scope, receive, send)
         else:
             response = await self._refuse(scope)
-            await (response or self.app)(scope, _limited(scope, receive), _secured(send))
+            await (response or self.app)(scope, _limited(scope, receive, self._most(scope["path"])), _secured(send))
 
     def close(self) -> None:
         """Call before the server is told to stop. Safe from any thread."""
@@ -151,9 +160,16 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(health.router)
     app.include_router(button.router)
     app.include_router(pages.router)
+    most = _usual
+    if isinstance(gate.datahub, EmbeddedDataHub):
+        from headgate.http import gms  # noqa: PLC0415 - with graphql, which a server with a DataHub does without
+
+        app.state.catalog = gate.datahub.catalog
+        app.include_router(gms.router)
+        most = gms.most
     _answer_errors(app)
     _count_ends(gate, metrics)
-    return Port(app, app.state.events, guard, _proxy(gate))
+    return Port(app, app.state.events, guard, _proxy(gate), most)
 
 
 def _proxy(gate: Gate) -> Proxy | None:
@@ -220,21 +236,26 @@ def _allowed(app: FastAPI, scope: Scope) -> list[str]:
     ]
 
 
+def _usual(_path: str) -> int:
+    """Bytes of a body, wherever it goes."""
+    return MAX_BODY
+
+
 def _under(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(prefix + "/")
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
+def _limited(scope: Scope, receive: Receive, most: int) -> Receive:
     """The body, as long as it is not too large; counted while it is read."""
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    size = MAX_BODY + 1 if len(length) > 12 or (length.isdigit() and int(length) > MAX_BODY) else 0
+    size = most + 1 if len(length) > 12 or (length.isdigit() and int(length) > most) else 0
 
     async def counting() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise HTTPException(413, f"body: larger than {MAX_BODY:,} bytes")
+        if size > most:
+            raise HTTPException(413, f"body: larger than {most:,} bytes")
         return message
 
     return counting

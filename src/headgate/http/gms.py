@@ -1,0 +1,271 @@
+"""This file is where DataHub's own paths are answered by the embedded catalog: what its CLI, its SDK and curl call.
+
+Only there while no DataHub is configured. Decode, call, encode: the catalog's rules are the catalog's. rest.li and
+OpenAPI each have their own shape of error, and their clients read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final, TypeVar, cast
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from headgate import __version__
+from headgate.embedded import graph, restli
+from headgate.embedded.catalog import Catalog
+from headgate.embedded.changes import Malformed, Unmet
+from headgate.embedded.nodes import Asked
+from headgate.embedded.port import LOCAL, TOKEN
+from headgate.errors import Forbidden, HeadgateError, Invalid, NotAuthenticated, NotFound
+from headgate.http.answers import MAX_BODY as USUAL
+from headgate.http.answers import Answer, TooLarge, problem_headers, status_of
+from headgate.http.auth import Guard, Headers, is_loopback
+
+T = TypeVar("T")
+#: Bytes of a body. The SDK sends up to 15 MB in one call.
+MAX_BODY: Final = 16 * 1024 * 1024
+#: Paths that are DataHub's, and may have bodies as large as its clients send.
+PREFIXES: Final = ("/aspects", "/entities", "/openapi/v3")
+PATIENCE: Final = 60.0  #: seconds for one call
+
+router = APIRouter(include_in_schema=False)
+_decoder = msgspec.json.Decoder()
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def most(path: str) -> int:
+    """Bytes a body may have that is sent to this path."""
+    large = any(path == one or path.startswith(one + "/") for one in PREFIXES)
+    return MAX_BODY if large else USUAL
+
+
+class Door:
+    """One call: the catalog, the body, and who is calling."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.catalog: Catalog = request.app.state.catalog
+        self._guard: Guard = request.app.state.guard
+        self._headers: Headers = dict(request.scope["headers"])
+        self._afar = not is_loopback(request.app.state.address[0])
+
+    def reader(self) -> str:
+        """Who reads. On loopback anybody at this machine may, whatever bearer they show."""
+        if self._afar:
+            return self.writer()
+        return TOKEN if self._guard.needs_login else LOCAL
+
+    def writer(self) -> str:
+        """Who writes: with HEADGATE_TOKEN set, its bearer. Raises NotAuthenticated, Forbidden."""
+        return self._guard.caller("POST", self._headers).actor
+
+    async def body(self) -> Any:
+        """The body as JSON, unpacked where it is gzip.
+
+        Raises:
+            Malformed: it is no JSON. TooLarge: it is larger than MAX_BODY, or unpacks to more.
+        """
+        raw = await self.request.body()
+        if self._headers.get(b"content-encoding", b"").lower() == b"gzip":
+            raw = _unpacked(raw)
+        try:
+            return await asyncio.to_thread(_decoder.decode, raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Malformed(f"body: expected JSON: {error}") from error
+
+    async def mapping(self) -> Mapping[str, Any]:
+        found = await self.body()
+        if not isinstance(found, dict):
+            raise Malformed("body: expected a JSON object")
+        return cast("Mapping[str, Any]", found)
+
+    async def work(self, call: Callable[..., T], *args: Any) -> T:
+        """Do something with the database, in a thread."""
+        return await asyncio.to_thread(call, *args)
+
+
+async def _door(request: Request) -> Door:
+    return Door(request)
+
+
+Here = Annotated[Door, Depends(_door)]
+Answering = Callable[[Door], Awaitable[Response]]
+
+
+# -- who we are
+
+
+@router.get("/config")
+async def config() -> Response:
+    """What the SDK reads first; it also says that this is no DataHub."""
+    return Answer(
+        {
+            "noCode": "true",
+            "retention": "true",
+            "statefulIngestionCapable": True,
+            "patchCapable": True,
+            "timeZone": "UTC",
+            "supportsImpactAnalysis": False,
+            "datasetUrnNameCasing": False,
+            "models": {},
+            "versions": {"acryldata/datahub": {"version": "v1.7.0", "commit": "embedded"}},
+            "managedIngestion": {"enabled": False, "defaultCliVersion": "1.7.0"},
+            "datahub": {"serverType": "quickstart", "serverEnv": "core"},
+            "telemetry": {"enabledCli": False, "enabledIngestion": False},
+            "headgate": {
+                "version": __version__,
+                "catalog": "embedded",
+                "note": "a development catalog: no search index, no lineage view, no user management",
+            },
+        }
+    )
+
+
+@router.api_route("/health", methods=["GET", "HEAD"])
+@router.api_route("/health/live", methods=["GET", "HEAD"])
+async def health() -> Response:
+    return Response(status_code=200)
+
+
+# -- GraphQL
+
+
+@router.post("/api/graphql")
+async def graphql(door: Here) -> Response:
+    try:
+        body = await door.mapping()
+        query, variables, operation = body.get("query"), body.get("variables"), body.get("operationName")
+        if not isinstance(query, str) or len(query) > 200_000:
+            raise Malformed("query: expected a text of at most 200,000 characters")
+        if variables is not None and not isinstance(variables, dict):
+            raise Malformed("variables: expected a JSON object")
+        if operation is not None and not isinstance(operation, str):
+            raise Malformed("operationName: expected a text")
+        asked = Asked(door.catalog, door.writer, door.reader())
+        return Answer(await door.work(graph.run, asked, query, cast("Any", variables), operation))
+    except HeadgateError as error:
+        return Answer({"errors": [{"message": str(error)}]}, status_of(error), problem_headers(status_of(error)))
+
+
+# -- rest.li
+
+
+@router.post("/aspects")
+@router.post("/aspects/")
+async def aspects_action(door: Here, action: str = "") -> Response:
+    """ingestProposal, ingestProposalBatch, getTimeseriesAspectValues, getCount."""
+    return await _restli(door, lambda: _act(door, restli.ASPECTS, action))
+
+
+@router.post("/entities")
+@router.post("/entities/")
+async def entities_action(door: Here, action: str = "") -> Response:
+    """delete, search, listUrns, ingest, deleteReferences."""
+    return await _restli(door, lambda: _act(door, restli.ENTITIES, action))
+
+
+@router.get("/aspects/{urn:path}")
+async def aspect(door: Here, urn: str, aspect: str = "", version: int = 0) -> Response:
+    async def read() -> Response:
+        door.reader()
+        return Answer(await door.work(restli.aspect, door.catalog, urn, aspect, version))
+
+    return await _restli(door, read)
+
+
+@router.get("/entitiesV2")
+@router.get("/entitiesV2/")
+async def entities_by_id(door: Here, ids: str = "", aspects: str = "") -> Response:
+    async def read() -> Response:
+        door.reader()
+        wanted = restli.listed(_raw(door.request, "ids") or ids)
+        found = await door.work(restli.entities, door.catalog, wanted, restli.listed(aspects))
+        return Answer({"results": found, "statuses": {}, "errors": {}})
+
+    return await _restli(door, read)
+
+
+@router.get("/entitiesV2/{urn:path}")
+async def entity(door: Here, urn: str, aspects: str = "") -> Response:
+    async def read() -> Response:
+        door.reader()
+        found = await door.work(restli.entities, door.catalog, [urn], restli.listed(aspects))
+        return Answer(found[urn])
+
+    return await _restli(door, read)
+
+
+async def _act(door: Door, actions: Mapping[str, restli.Action], action: str) -> Response:
+    found = actions.get(action)
+    if found is None:
+        raise Malformed(f"action: expected one of {', '.join(sorted(actions))}, got {action[:60]!r}")
+    actor = door.writer() if found.writes else door.reader()
+    return Answer({"value": await door.work(found.do, door.catalog, await door.mapping(), actor)})
+
+
+async def _restli(door: Door, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """In rest.li's own shape whatever goes wrong."""
+    del door
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await answer()
+    except HeadgateError as error:
+        status = restli_status(error)
+        told = {
+            "exceptionClass": "com.linkedin.restli.server.RestLiServiceException",
+            "message": str(error),
+            "status": status,
+            "stackTrace": "",
+        }
+        return Answer(told, status, {**problem_headers(status), "x-restli-error-response": "true"})
+
+
+def restli_status(error: HeadgateError) -> int:
+    """422 for what the catalog's rules refuse, 400 for what is no proposal at all."""
+    if isinstance(error, (Malformed, TooLarge)):
+        return status_of(error)
+    return 422 if isinstance(error, (Invalid, Unmet)) else status_of(error)
+
+
+def openapi_status(error: HeadgateError) -> tuple[int, str]:
+    if isinstance(error, Unmet):
+        return 412, "Precondition Error"
+    if isinstance(error, NotAuthenticated):
+        return 401, "Authentication Error"
+    if isinstance(error, Forbidden):
+        return 403, "Authorization Error"
+    if isinstance(error, NotFound):
+        return 404, "Not Found"
+    status = status_of(error)
+    return status, "Validation Error" if status == 400 else "Error"
+
+
+def _raw(request: Request, name: str) -> str:
+    """A query parameter as it was sent: a list of URNs has commas between them, and encoded ones in them."""
+    for part in request.url.query.split("&"):
+        key, _, text = part.partition("=")
+        if key == name:
+            return text
+    return ""
+
+
+def _unpacked(raw: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(raw, MAX_BODY + 1)
+    except zlib.error as error:
+        raise Malformed("body: it is no gzip, whatever Content-Encoding says") from error
+    if len(plain) > MAX_BODY:
+        raise TooLarge
+    return plain
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)

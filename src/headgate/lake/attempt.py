@@ -118,7 +118,8 @@ class Attempt:
             for batch, places in [part.quick] if part.quick else batches(duck(), part, schema):
                 if self.findings or not batch.num_rows:
                     continue
-                ours = {SOURCE_ID: ids.take(places), SOURCE_FILE: uris.take(places)}
+                of = places.cast(pa.int32())
+                ours = {SOURCE_ID: _from(ids, of), SOURCE_FILE: _from(uris, of)}
                 ours[INGESTED_AT] = pa.repeat(pa.scalar(self._at, pa.timestamp("us")), len(places))
                 good.put(_arranged(batch, ours, good.schema))
         if part.bundle is not None and part.bundle.marked and part.markers != len(part.sources):
@@ -236,6 +237,11 @@ class Attempt:
                 bytes_done=sum(self._bytes.values()),
                 bytes=sum(_bytes(one) for one in headers),
             )
+
+
+def _from(values: Array, places: Array) -> Array:
+    """The values at the places, each value kept once: an id of 64 bytes for each row is as much as the row."""
+    return pa.DictionaryArray.from_arrays(places, values)
 
 
 def _arranged(batch: Batch, ours: Mapping[str, Array], schema: ArrowSchema) -> Batch:

@@ -27,6 +27,8 @@ CHUNK: Final = 4 << 20
 _LONGEST: Final = 2 * CHUNK
 #: Bytes in which the end of the last whole record is looked for first.
 _TAIL: Final = 64 << 10
+#: Bytes that are looked at in one go: what comes of them stays in the processor's cache, and needs no new memory.
+_PIECE: Final = 256 << 10
 _QUOTE, _COMMA, _LF, _CR = b'",\n\r'
 _Bytes: TypeAlias = NDArray[np.uint8]
 _Places: TypeAlias = NDArray[np.intp]
@@ -38,6 +40,7 @@ def chunks(file: BinaryIO, *, size: int = CHUNK) -> Iterator[memoryview]:
     A line end inside quotes ends no record. Where quotes are not balanced the cuts are wrong, and `quotes` says so.
     """
     rest, odd = b"", 0
+    mask = np.empty(size, np.bool_)
     while True:
         # memory of Arrow's is not cleared first, and is used again
         text = memoryview(pa.allocate_buffer(len(rest) + size + 1)).cast("B")
@@ -46,7 +49,8 @@ def chunks(file: BinaryIO, *, size: int = CHUNK) -> Iterator[memoryview]:
         end = len(rest) + _fill(file, block)
         if end == len(rest):
             break
-        odd ^= int(np.count_nonzero(_octets(text[len(rest) : end]) == _QUOTE)) & 1
+        new = _octets(text[len(rest) : end])
+        odd ^= int(np.count_nonzero(np.equal(new, _QUOTE, out=mask[: len(new)]))) & 1
         cut = _cut(text[:end], odd)
         if not cut and end > _LONGEST:
             cut = end  # no record we know; to be found irregular
@@ -96,7 +100,7 @@ def quotes(text: bytes | memoryview) -> Quotes:
     octets = _octets(text)
     if not len(octets):
         return Quotes.FULL
-    at = np.flatnonzero(octets == _QUOTE)
+    at, returns, lines = _found(octets)
     if octets[-1] != _LF or len(at) & 1:
         return Quotes.IRREGULAR
     before, after = octets[at[::2] - 1], octets[at[1::2] + 1]  # before the first byte comes the last: a line end, too
@@ -104,12 +108,25 @@ def quotes(text: bytes | memoryview) -> Quotes:
     closes = (after == _COMMA) | (after == _LF) | (after == _QUOTE) | (after == _CR)
     if not (opens.all() and closes.all()):
         return Quotes.IRREGULAR
-    returns = _outside(np.flatnonzero(octets == _CR), at)
+    returns = _outside(returns, at)
     if (octets[returns + 1] != _LF).any():
         return Quotes.IRREGULAR
-    doubled = _outside(np.flatnonzero((octets[1:] == _LF) & (octets[:-1] == _LF)) + 1, at)
-    blank = octets[0] == _LF or len(doubled) or (octets[returns - 1] == _LF).any()
+    blank = octets[0] == _LF or len(_outside(lines, at)) or (octets[returns - 1] == _LF).any()
     return Quotes.REGULAR if blank else Quotes.FULL
+
+
+def _found(octets: _Bytes) -> tuple[_Places, _Places, _Places]:
+    """Where quotes, carriage returns, and line ends behind line ends are."""
+    found: tuple[list[_Places], list[_Places], list[_Places]] = ([], [], [])
+    for start in range(0, len(octets), _PIECE):
+        piece = octets[start : start + _PIECE]
+        ends = octets[start : start + _PIECE + 1] == _LF
+        for places, mask, first in zip(
+            found, (piece == _QUOTE, piece == _CR, ends[1:] & ends[:-1]), (start, start, start + 1), strict=True
+        ):
+            places.append(np.flatnonzero(mask) + first)
+    quotes, returns, lines = map(np.concatenate, found)
+    return quotes, returns, lines
 
 
 def _octets(text: bytes | memoryview) -> _Bytes:

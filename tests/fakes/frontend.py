@@ -150,7 +150,7 @@ class FakeFrontend:
         dark = " data-dark" if self.dark else ""
         html = (
             f'<!DOCTYPE html><html lang="en"{dark}><head><meta charset="utf-8"/><base href="{self.base}"/>'
-            f"<title>DataHub</title><style{nonce}>{STYLE.read_text()}</style></head>"
+            f'<title>DataHub</title><link rel="icon" href="data:,"/><style{nonce}>{STYLE.read_text()}</style></head>'
             f'<body><div id="root" class="app"></div>'
             f'<script type="module"{nonce} src="assets/app.js"></script></body></html>'
         ).encode()

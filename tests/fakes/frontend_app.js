@@ -72,7 +72,7 @@ function nav() {
 
 function loginPage() {
   const name = element("input", { id: "username", autocomplete: "username" });
-  const password = element("input", { id: "password", type: "password" });
+  const password = element("input", { id: "password", type: "password", autocomplete: "current-password" });
   const form = element("form", { class: "login" }, name, password, element("button", {}, "Log in"), element("p", { id: "wrong" }));
   form.onsubmit = async (event) => {
     event.preventDefault();

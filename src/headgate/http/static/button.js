@@ -25,7 +25,7 @@
     SUCCEEDED: "succeeded", FAILED: "failed", TIMEOUT: "timed out", ERROR: "could not run", EXPIRED: "expired",
   };
   const ENGINES = {
-    local: "a process on the Headgate server", recipe: "a DataHub recipe", step_functions: "AWS Step Functions",
+    local: "the Headgate server", recipe: "the Headgate server", step_functions: "AWS Step Functions",
     lambda: "AWS Lambda", glue: "AWS Glue",
   };
 
@@ -44,13 +44,14 @@
     if (!pathname.startsWith(base)) return null;
     const found = /^dataset\/([^/]+)(?:\/|$)/.exec(pathname.slice(base.length));
     if (!found) return null;
-    let urn = found[1];
-    try {
-      urn = decodeURIComponent(urn);
-    } catch {
-      // a lone % that DataHub left as it was
-    }
-    urn = urn.replaceAll("{{encoded_percent}}", "%");
+    // piece by piece: a lone % that DataHub left as it was must not spoil the rest
+    const urn = found[1].replace(/(?:%[0-9a-f]{2})+/gi, (coded) => {
+      try {
+        return decodeURIComponent(coded);
+      } catch {
+        return coded;
+      }
+    }).replaceAll("{{encoded_percent}}", "%");
     return urn.startsWith("urn:li:dataset:") ? urn : null;
   }
 
@@ -264,10 +265,11 @@
     ask(urn, info) {
       this.paint();
       const job = info.job ?? {};
-      this.what.replaceChildren("This starts ", make("strong", {}, job.name ?? "the job"),
-        ENGINES[job.engine] ? ` (${ENGINES[job.engine]})` : "", " for ", make("strong", {}, nameOf(urn)), ".");
-      this.about.textContent = job.description ?? "";
-      this.note.textContent = typeof info.confirm === "string" ? info.confirm : "";
+      const engine = ENGINES[job.engine];
+      this.what.textContent = typeof info.confirm === "string" && info.confirm
+        ? info.confirm : `This starts ${job.name ?? "the job"} for ${nameOf(urn)}.`;
+      this.about.textContent = [job.name, engine && `runs on ${engine}`].filter(Boolean).join(", ");
+      this.note.textContent = job.description ?? "";
       this.last.textContent = info.lastRun
         ? `Last run: ${runInWords(info.lastRun)}${info.lastRun.actor ? `, by ${person(info.lastRun.actor)}` : ""}.`
         : "It has not run yet.";
@@ -453,7 +455,7 @@
           return;
         }
         if (got.status === 200 && got.body.state) {
-          this.info = { ...this.info, lastRun: { ...got.body, runId } };
+          this.info = { ...this.info, lastRun: { ...this.info?.lastRun, ...got.body, runId } };
           this.element?.showRun(this.info.lastRun);
           if (OVER.has(got.body.state)) return;
         } else if ([401, 403, 404].includes(got.status)) {

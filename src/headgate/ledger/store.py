@@ -445,7 +445,8 @@ class Ledger:
             batch.after(self.on_outbox)
         if "catalog" in batch.to_wake:
             catalog = self._current(batch)
-            batch.after(lambda: self._learn(catalog))
+            # before the runs of this batch are handed over: their jobs may be new in it
+            batch.actions.insert(0, lambda: self._learn(catalog))
         elif batch.catalog is not None and batch.catalog is not self._catalog:
             self._catalog = batch.catalog
         if not self.claims or not batch.to_claim:

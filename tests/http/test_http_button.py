@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+import subprocess
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -575,3 +578,47 @@ def test_from_another_origin_it_speaks_to_where_it_is_told(
     assert [method for method, what, _, _ in said.asked if what == "run"] == ["OPTIONS", "POST"]
     assert "actor=" in said.posted[0][0]["cookie"]
     assert said.posted[0][0]["origin"] == frontend.url
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx")
+def test_behind_nginx_as_the_page_says(
+    page: Page, stage: tuple[str, Staged], frontend: FakeFrontend, tmp_path: Path
+) -> None:
+    """docs/button.md's configuration, with other addresses: the button is there and starts a run."""
+    url, said = stage
+    text = (Path(__file__).parents[2] / "docs" / "button.md").read_text("utf-8")
+    server = text.partition("```nginx\n")[2].partition("```")[0]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for theirs, mine in (
+        ("127.0.0.1:9002", frontend.url[7:]),
+        ("127.0.0.1:8090", url[7:]),
+        ("80;", f"127.0.0.1:{port};"),
+    ):
+        assert server.count(theirs) == 1
+        server = server.replace(theirs, mine)
+    paths = "".join(
+        f"{one}_temp_path {tmp_path}/{one};" for one in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}"
+        f" http {{ access_log off; {paths} {server} }}"
+    )
+    process = subprocess.Popen(["nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"])
+    try:
+        until(lambda: _listens(port) or process.poll() is not None, "nginx to listen")
+        open_dataset(page, f"http://127.0.0.1:{port}")
+        confirm(page, "by nginx")
+        page.until(f"{TOAST}?.innerText.includes('Started')")
+        page.call("Page.navigate", url="about:blank")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+    assert said.posted[0][1]["reason"] == "by nginx"
+    assert page.problems == []
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0

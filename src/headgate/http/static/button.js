@@ -265,10 +265,9 @@
     ask(urn, info) {
       this.paint();
       const job = info.job ?? {};
-      const engine = ENGINES[job.engine];
       this.what.textContent = typeof info.confirm === "string" && info.confirm
         ? info.confirm : `This starts ${job.name ?? "the job"} for ${nameOf(urn)}.`;
-      this.about.textContent = [job.name, engine && `runs on ${engine}`].filter(Boolean).join(", ");
+      this.about.textContent = Object.hasOwn(ENGINES, job.engine ?? "") ? `It runs on ${ENGINES[job.engine]}.` : "";
       this.note.textContent = job.description ?? "";
       this.last.textContent = info.lastRun
         ? `Last run: ${runInWords(info.lastRun)}${info.lastRun.actor ? `, by ${person(info.lastRun.actor)}` : ""}.`

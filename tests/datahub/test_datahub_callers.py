@@ -57,7 +57,7 @@ def test_a_token_is_shown_to_gms(timed: GmsClient, gms: FakeGms) -> None:
 
 def test_a_session_is_shown_to_the_frontend(timed: GmsClient, gms: FakeGms) -> None:
     """The whole Cookie header, other cookies in it, too, and no credential of ours."""
-    cookie = f"theme=dark; {gms.session(ALICE)}"
+    cookie = f"theme=dark; name=J\xf6rg; {gms.session(ALICE)}"  # bytes of somebody else's, as servers hand them on
 
     assert timed.identify(Credential(cookie=cookie)).actor == ALICE
     (asked,) = gms.asked("me")

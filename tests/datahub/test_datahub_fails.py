@@ -202,6 +202,25 @@ def test_what_datahub_refuses_says_why(filled: FakeGms, hub: GmsClient) -> None:
     assert filled.aspects.get(OTHER, "status") is None
 
 
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        ("400", Invalid), ("404", Invalid), ("413", Invalid), ("422", Invalid),
+        ("401", Unavailable), ("403", Unavailable), ("500", Unavailable), ("html", Unavailable),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_for_good_or_waits_for_somebody(
+    filled: FakeGms, hub: GmsClient, how: How, kind: type[Exception]
+) -> None:
+    """What is wrong with the proposal stays wrong; a right that we lack can be given, and then it is written."""
+    filled.misbehave("/aspects", how, times=9)
+    with pytest.raises(kind):
+        hub.emit(dataset(OTHER))
+
+    filled.behave()
+    hub.emit(dataset(OTHER))
+
+
 def test_a_property_with_two_values_is_no_target(filled: FakeGms, hub: GmsClient) -> None:
     """Neither is taken at random: the text names the property and the job."""
     filled.set_property(job("a"), PROPERTY, ARN, ARN + "-2")
@@ -211,9 +230,9 @@ def test_a_property_with_two_values_is_no_target(filled: FakeGms, hub: GmsClient
 
 
 def test_one_question_finds_a_property(filled: FakeGms, hub: GmsClient) -> None:
-    """Exactly one read for the job."""
+    """Exactly one read for the job; a bare id is taken for the property's URN."""
     filled.requests.clear()
-    hub.property_of(job("a"), PROPERTY)
+    assert hub.property_of(job("a"), "awsStepFunctionArn") == ARN
 
     assert [one.operation for one in filled.requests] == ["dataJob"]
     assert filled.requests[0].body["variables"] == {"job": job("a")}
@@ -287,5 +306,5 @@ def test_answers_of_another_shape_are_no_crash(gms: FakeGms, hub: GmsClient) -> 
 def test_a_type_is_read_from_a_urn_or_not_at_all(urn: str) -> None:
     """What has no type is refused with what one looks like."""
     assert entity_type(DATASET) == "dataset"
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match="urn:li:dataset"):
         entity_type(urn)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from tempfile import TemporaryDirectory
 
 from fakes.gms import TOKEN, FakeGms
 
 from headgate.datahub import GmsClient
 from headgate.datahub.wire import Limits
+from headgate.embedded.port import EmbeddedDataHub
+from headgate.ledger.store import Ledger
 from headgate.model import Json
 from headgate.ports import DataHub, Proposal
 
@@ -82,5 +85,17 @@ def client() -> Generator[DataHub]:
             made.close()
 
 
+@contextmanager
+def embedded() -> Generator[DataHub]:
+    """The embedded catalog, on a ledger of its own."""
+    with TemporaryDirectory() as folder:
+        ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+        ledger.open()
+        try:
+            yield EmbeddedDataHub(ledger)
+        finally:
+            ledger.close()
+
+
 #: Each opens an empty DataHub and closes it.
-WORLDS: Mapping[str, Callable[[], AbstractContextManager[DataHub]]] = {"client": client}
+WORLDS: Mapping[str, Callable[[], AbstractContextManager[DataHub]]] = {"client": client, "embedded": embedded}

@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote
@@ -308,8 +307,8 @@ class FakeGms:
 
     def _session_token(self, cookie: str) -> str | None:
         """The token of a session, whose two cookies are there and agree (A.4)."""
-        jar = SimpleCookie(cookie)
-        play, actor = (jar[name].value if name in jar else "" for name in ("PLAY_SESSION", "actor"))
+        jar = {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in cookie.split(";"))}
+        play, actor = (jar.get(name, "") for name in ("PLAY_SESSION", "actor"))
         token = self._sessions.get(play)
         user = self.users.get(token or "")
         return token if user is not None and user.urn == actor else None

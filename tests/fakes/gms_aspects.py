@@ -180,23 +180,45 @@ def _value(aspect: Any, *, patch: bool) -> Any:
 
 
 def patched(before: Doc, patch: Any, name: str) -> Doc:
-    """JSON patch over the aspect, its keyed lists seen as mappings from key to item."""
-    keys = dict(KEYS.get(name, {}))
+    """JSON patch over the aspect, its keyed lists seen as mappings from key to item (of many keys: one in another)."""
+    keys = {field: [key] for field, key in KEYS.get(name, {}).items()}
     operations: Any = patch
     if isinstance(patch, dict):
         envelope: Doc = patch
-        keys |= {field: parts[0] for field, parts in envelope.get("arrayPrimaryKeys", {}).items()}
+        keys |= envelope.get("arrayPrimaryKeys", {})
         operations = envelope.get("patch")
     if not isinstance(operations, list):
         raise Refused(422, "a patch is a list of operations, or an envelope that holds one")
     value = copy.deepcopy(before)
-    for field, key in keys.items():
-        value[field] = {item[key]: item for item in value.get(field, [])}
+    for field, those in keys.items():
+        value[field] = _keyed(value.get(field, []), those)
     for operation in operations:
         _apply(value, operation)
-    for field in keys:
-        value[field] = list(value[field].values())
+    for field, those in keys.items():
+        value[field] = _listed(value[field], len(those))
     return value
+
+
+def _keyed(items: list[Doc], keys: list[str]) -> Doc:
+    """The items by the values of their keys; a key may go into an item (parts between U+241F), and may be missing."""
+    found: Doc = {}
+    for item in items:
+        place = found
+        for number, key in enumerate(keys, 1):
+            at: Any = item
+            for part in key.split("\u241f"):
+                at = at.get(part, "") if isinstance(at, dict) else ""
+            if number == len(keys):
+                place[at] = item
+            else:
+                place = place.setdefault(at, {})
+    return found
+
+
+def _listed(tree: Doc, depth: int) -> list[Doc]:
+    if depth == 1:
+        return list(tree.values())
+    return [item for below in tree.values() for item in _listed(below, depth - 1)]
 
 
 def _apply(value: Any, operation: Doc) -> None:

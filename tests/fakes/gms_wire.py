@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 How = Literal[
-    "401", "429", "500", "502", "503", "504", "slow", "drip", "html", "truncated", "not_json", "graphql_error",
-    "disconnect", "lost", "huge", "redirect",
+    "400", "401", "403", "404", "413", "422", "429", "500", "502", "503", "504", "slow", "drip", "html", "truncated",
+    "not_json", "graphql_error", "disconnect", "lost", "huge", "redirect",
 ]  # fmt: skip
 HTML = "<!DOCTYPE html><html><head><title>DataHub</title></head><body>Sign in</body></html>"
 

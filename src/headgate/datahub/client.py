@@ -71,6 +71,8 @@ class GmsClient:
             return known
         try:
             me = record(self._as_caller(credential, "me", {}).get("me"))
+        except NotAuthenticated:
+            raise
         except (Forbidden, NotFound) as error:
             raise NotAuthenticated(f"DataHub does not say who this is: {error}") from error
         actor = record(me.get("corpUser")).get("urn")
@@ -107,7 +109,8 @@ class GmsClient:
         shown = credential.authorization or credential.cookie
         if not shown:
             raise NotAuthenticated("no credential: log in to DataHub, or send one of its tokens as `Bearer TOKEN`")
-        if len(shown) > LONGEST_CREDENTIAL or not all(" " <= one <= "~" for one in shown):
+        strict = bool(credential.authorization)  # a cookie beside the session's may hold any byte; a token is plain
+        if len(shown) > LONGEST_CREDENTIAL or not all(_sendable(one, strict=strict) for one in shown):
             raise NotAuthenticated("the credential is no header that DataHub could be shown")
         if credential.authorization:
             kind, _, token = credential.authorization.partition(" ")
@@ -268,6 +271,11 @@ def entity_type(urn: str) -> str:
     if len(parts) < 4 or parts[:2] != ["urn", "li"] or not parts[2] or not parts[3]:
         raise Invalid(f"{urn[:200]!r} is no URN; one looks like urn:li:dataset:(…) or urn:li:dataJob:(…)")
     return parts[2]
+
+
+def _sendable(character: str, *, strict: bool) -> bool:
+    """Whether a header may hold it: text of ASCII, else of Latin-1, as servers hand on the bytes they were sent."""
+    return " " <= character <= "~" or (not strict and "\x80" <= character <= "\xff")
 
 
 def _fine(answer: Answer, place: str) -> Answer:

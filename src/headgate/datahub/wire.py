@@ -121,7 +121,11 @@ class Wire:
             max(0.05, min(limits.silence, left)), connect=max(0.05, min(limits.connect, left)), pool=limits.connect
         )
         with self._client.stream(
-            method, self._base + path, headers=dict(headers), content=content, timeout=patience
+            method,
+            self._base + path,
+            headers=httpx.Headers(dict(headers), encoding="latin-1"),
+            content=content,
+            timeout=patience,
         ) as answer:
             taken = bytearray()
             for part in answer.iter_bytes():

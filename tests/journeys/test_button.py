@@ -221,7 +221,8 @@ def test_a_page_of_another_origin_may_not(world: World, page: Page, tmp_path: Pa
         )
         blind = page.ask(
             f"""fetch('{world.url}/api/ingestion/run', {{method: 'POST', credentials: 'include', mode: 'no-cors',
-                body: JSON.stringify({{datasetUrn: {json.dumps(ORDERS)}}})}}).then(answer => answer.type, error => error.name)"""
+                body: JSON.stringify({{datasetUrn: {json.dumps(ORDERS)}}})}})
+                .then(answer => answer.type, error => error.name)"""
         )
 
     assert outcome == ["TypeError", "TypeError"]

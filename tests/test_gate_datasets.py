@@ -146,6 +146,21 @@ def test_starting_for_a_dataset_makes_the_implied_job_with_the_run(world: World)
     assert world.gate.plan() == [], "an implied job is no drift"
 
 
+def test_stale_rules_are_those_datahub_does_not_know(world: World) -> None:
+    """Of every source, and only rules for one dataset; a DataHub that is away is no empty list."""
+    world.write({URN: "mapped", URN.replace("c.d.t", "gone"): "mapped", "athena:x": "mapped"})
+    kept_for = URN.replace("c.d.t", "misspelt")
+    world.gate.set_rule(kept(kept_for, job="first"), actor="ann")
+    world.gate.datahub = DataHubInMemory(datasets={URN: []})
+    assert {one.value for one in world.gate.stale_rules()} == {URN.replace("c.d.t", "gone"), kept_for}
+    world.gate.datahub = DataHubInMemory(away="DataHub is away")
+    with pytest.raises(Unavailable, match="DataHub is away"):
+        world.gate.stale_rules()
+    world.gate.datahub = None
+    with pytest.raises(Unavailable, match="no DataHub is configured"):
+        world.gate.stale_rules()
+
+
 def test_nothing_is_started_for_a_dataset_nobody_mapped(world: World) -> None:
     """NotFound, with what is near."""
     world.write({URN: "mapped"})

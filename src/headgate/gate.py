@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from headgate.errors import Forbidden, Invalid, NotFound
+from headgate.errors import Forbidden, Invalid, NotFound, Unavailable
 from headgate.flow import click as clicking
 from headgate.flow import resolution, targets
 from headgate.flow.resolution import Resolution
-from headgate.flow.resolve import Rule, RuleSource
+from headgate.flow.resolve import Rule, RuleKind, RuleSource
 from headgate.ledger import clicks, reading
 from headgate.ledger import rules as kept
 from headgate.ledger.accepting import Ask, Receipt
@@ -43,6 +43,7 @@ from headgate.supervision.logs import read_log
 
 MOST_REPLAYED = 10_000
 REASON_LENGTH = 2_000
+_ASKING = 8  #: questions to DataHub that may be under way for one person
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,20 @@ class Gate:
         """Take a rule of the ledger away, by its id or by what it covers. Raises NotFound."""
         _check({}, reason)
         return wait_for(self.ledger.write(lambda batch: kept.delete(batch, name, actor=actor, reason=reason)))
+
+    def stale_rules(self) -> list[Rule]:
+        """The rules for datasets that DataHub does not know: renamed, removed, or misspelt. One question a rule.
+
+        Raises:
+            Unavailable: there is no DataHub, or it can not be asked.
+        """
+        datahub = self.datahub
+        if datahub is None:
+            raise Unavailable("no DataHub is configured, so nobody knows which datasets there are (datahub.gms_url)")
+        rules = [one for one in self.rules() if one.kind is RuleKind.URN]
+        with ThreadPoolExecutor(_ASKING) as pool:
+            facts = list(pool.map(datahub.dataset, [one.value for one in rules]))
+        return [one for one, known in zip(rules, facts, strict=True) if not known.exists]
 
     def warnings(self) -> list[str]:
         """What is wrong and hinders nobody yet, for /readyz and `explain`."""

@@ -53,7 +53,7 @@ def test_a_wrong_rule_exits_2(either: Project, words: tuple[str, ...], said: str
 
 
 def test_explain_tells_the_environments_rule_and_what_was_not_looked_at(project: Project) -> None:
-    """An inline mapping names its variable and line; the notes say that no DataHub was asked."""
+    """An inline mapping names its variable and line; a dataset that is in no catalog is noted."""
     done = project.type("explain", DATASET, "-o", "json", env={MAPPING: json.dumps({DATASET: "mapped"})})
 
     assert done.code == 0
@@ -61,7 +61,8 @@ def test_explain_tells_the_environments_rule_and_what_was_not_looked_at(project:
     assert done.json["job"].startswith("lambda:mapped")
     assert done.json["implicit"] is True
     assert [one["place"] for one in done.json["losers"]] == ["headgate.yaml:12", "headgate.yaml:13"]
-    assert done.json["notes"]
+    unknown = project.type("explain", OTHER, "-o", "json", env={MAPPING: '{"athena:x.y": "mapped"}'})
+    assert any("does not know" in note for note in unknown.json["notes"]), unknown
     table = project.type("explain", DATASET, env={MAPPING: json.dumps({DATASET: "mapped"})})
     assert "the environment wins over headgate.yaml" in " ".join(table.out.split())
 

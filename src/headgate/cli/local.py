@@ -112,8 +112,9 @@ class Local:
     def start_for(self, dataset: str, arguments: Mapping[str, str], reason: str | None) -> Doc:
         return shapes.run_json(self._gate.start_for(dataset, arguments=arguments, actor=ACTOR, reason=reason))
 
-    def rules(self) -> list[Doc]:
-        return list[Doc](shapes.rules_json(self._gate.rules(), self._gate.kept_rules()))
+    def rules(self, *, stale: bool) -> list[Doc]:
+        wanted = self._gate.stale_rules() if stale else self._gate.rules()
+        return list[Doc](shapes.rules_json(wanted, self._gate.kept_rules()))
 
     def set_rule(self, asked: Mapping[str, Any]) -> Doc:
         kind = next(kind for kind in RuleKind if asked.get(kind.value))

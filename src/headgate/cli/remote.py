@@ -110,8 +110,8 @@ class Remote:
     def start_for(self, dataset: str, arguments: Mapping[str, str], reason: str | None) -> Doc:
         return self._object("POST", "/runs", body={"dataset": dataset, "arguments": dict(arguments), "reason": reason})
 
-    def rules(self) -> list[Doc]:
-        return _items(self._ask("GET", "/rules"))
+    def rules(self, *, stale: bool) -> list[Doc]:
+        return _items(self._ask("GET", "/rules", {"stale": stale}))
 
     def set_rule(self, asked: Mapping[str, Any]) -> Doc:
         return self._object("PUT", "/rules", body=asked)

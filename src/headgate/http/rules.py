@@ -57,9 +57,13 @@ class RuleAsked(BaseModel):
 
 
 @router.get("/rules")
-def rules(gate: TheGate) -> Response:
-    """Every rule in force, the most precise first; those of the ledger have an `id` and can be changed here."""
-    return Answer(shapes.page_json(shapes.rules_json(gate.rules(), gate.kept_rules()), None))
+def rules(gate: TheGate, *, stale: bool = False) -> Response:
+    """Every rule in force, the most precise first; those of the ledger have an `id` and can be changed here.
+
+    `stale`: only those for datasets that DataHub does not know.
+    """
+    wanted = gate.stale_rules() if stale else gate.rules()
+    return Answer(shapes.page_json(shapes.rules_json(wanted, gate.kept_rules()), None))
 
 
 @router.get("/rules/{rule}")

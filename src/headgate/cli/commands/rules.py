@@ -12,17 +12,24 @@ from headgate.cli.printing import Output, print_json, print_table, say
 from headgate.errors import Invalid
 
 
-def show_list(output: AsOutput = Output.TABLE, config: Config = None) -> None:
+def show_list(
+    *,
+    stale: Annotated[bool, typer.Option("--stale", help="Only rules for datasets that DataHub does not know.")] = False,
+    output: AsOutput = Output.TABLE,
+    config: Config = None,
+) -> None:
     """Every rule in force, from files, the environment and the ledger; the most precise first."""
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
-        found = client.rules()
+        found = client.rules(stale=stale)
     if output is Output.JSON:
         print_json(found)
         return
     rows = [[one["kind"], one["value"], one["starts"], one["place"], one["id"]] for one in found]
     empty = "No rules. Write them under datasets: in headgate.yaml, or keep one with `headgate rules set`"
+    if stale:
+        empty = "No rule is stale: DataHub knows every dataset that has one of its own"
     print_table(["BY", "COVERS", "STARTS", "AT", "RULE"], rows, empty=empty)
 
 

@@ -142,6 +142,7 @@ def test_a_run_notes_its_start_and_its_end_once(replica: Replica) -> None:
     replica.ask("a")
     [run] = replica.taken()
     wait_for(replica.ledger.started(Started(run.id, run.attempt, "pid-1", datetime.now(UTC), None)))
+    wait_for(replica.ledger.started(Started(run.id, run.attempt, "pid-1", datetime.now(UTC), 99e9)))  # told twice
     replica.end(run, RunState.FAILED)
     letters = wait_for(replica.ledger.take_in_order("c", most=10, hold=60))
     assert [(one.payload["run"], one.payload["kind"]) for one in letters] == [(run.id, "START"), (run.id, "FAIL")]

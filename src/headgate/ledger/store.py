@@ -42,6 +42,8 @@ from headgate.model import (
 )
 from headgate.ports import Announce, AnnounceStart, Ended, Message, Postponed, Progress, Started, Stop
 
+#: Starts that are remembered, so that each is announced once.
+MOST_STARTS = 4_096
 T = TypeVar("T")
 HandOver = Callable[[Run], None]
 
@@ -90,6 +92,7 @@ class Ledger:
         self.on_outbox: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
         self.announce_start: AnnounceStart = _no_word
+        self._started_told: dict[tuple[RunId, int], None] = {}  #: the newest starts that were announced
         self.fires_for = fires_for
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours
         self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
@@ -437,7 +440,7 @@ class Ledger:
         return batch.catalog
 
     def _before_commit(self, batch: Batch) -> None:
-        housekeeping.post(batch, [message for one in batch.started.values() for message in self.announce_start(one)])
+        self._announce_starts(batch)
         claiming.write_started(batch, self.id)
         if "due" in batch.to_wake:
             batch.after(self.on_due)
@@ -460,6 +463,19 @@ class Ledger:
                     self.again.add(job)
         batch.to_wake.difference_update({f"job {job}" for job in batch.to_claim})
         batch.after(self.on_due)
+
+    def _announce_starts(self, batch: Batch) -> None:
+        """A start is told to us twice (see `claiming.note_started`), and by us to others once."""
+        new = [one for one in batch.started.values() if (one.run, one.attempt) not in self._started_told]
+        messages = [message for one in new for message in self.announce_start(one)]
+        if messages:
+            housekeeping.post(batch, messages)
+            batch.after(lambda: self._remember_starts(new))
+
+    def _remember_starts(self, starts: Sequence[Started]) -> None:
+        self._started_told.update({(one.run, one.attempt): None for one in starts})
+        while len(self._started_told) > MOST_STARTS:
+            del self._started_told[next(iter(self._started_told))]
 
     def _learn(self, catalog: Catalog) -> None:
         self._catalog = catalog

@@ -96,6 +96,11 @@ class App:
         self._worker = worker
         self._lock: HomeLock | None = None
 
+    def _engine_troubles(self) -> list[str]:
+        """What keeps engines from seeing how their runs do: those run on, and nobody hears of their ends."""
+        found = ((name, getattr(engine, "problem", None)) for name, engine in self._engines.items())
+        return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
+
     @staticmethod
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:
         return App(settings, worker=worker, doors=doors)
@@ -200,7 +205,7 @@ class App:
         return {
             "ready": not problems,
             "problems": problems,
-            "warnings": self.gate.warnings(),
+            "warnings": [*self.gate.warnings(), *self._engine_troubles()],
             "replica": self.ledger.id,
             "worker": self._worker,
             "outbox": {"waiting": waiting, "oldest": oldest, "last_error": error},

@@ -20,6 +20,7 @@ from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import EngineRefused, EngineUnavailable
 from headgate.model import Json, RunState
 from headgate.ports import Engine, Order
+from headgate.settings.load import load
 from headgate.supervision.logs import read_log
 
 from .orders import Recorder, order, until
@@ -304,7 +305,66 @@ def test_through_bad_weather_every_run_is_one(
     assert len(fake_aws.executions if name == "step_functions" else fake_aws.runs) == 12
 
 
+@pytest.mark.parametrize("operation", ["StartExecution", "DescribeExecution"])
+def test_an_aws_that_never_answers_is_given_up_on(
+    fake_aws: FakeAws, told: Recorder, tmp_path: Path, operation: str
+) -> None:
+    """A call that hangs ends with its time limit; the run starts, or is seen, at the next try."""
+    engine = StepFunctionsEngine(tmp_path, told, clients=Clients(read=0.2), quickest=0.02)
+    fake_aws.fault(operation, "hang", 3)
+    try:
+        asked = order(machine(fake_aws, "succeeds"))
+        insist(engine, asked)
+        assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+    finally:
+        engine.close()
+    assert len(fake_aws.executions) == 1
+
+
+def test_an_express_execution_ends_with_its_dispatch(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder
+) -> None:
+    """Nothing can be asked about an EXPRESS execution, so its run ends `dispatched`; started again it is the same."""
+    asked = order(machine(fake_aws, "express"))
+    handle = states.start(asked)
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.detail) == (RunState.SUCCEEDED, "dispatched")
+    assert states.start(asked) == handle
+    assert len(fake_aws.executions) == 1
+    assert fake_aws.count("DescribeExecution") == 0
+
+
 # -- Lambda
+
+
+@pytest.mark.parametrize("ours", ["", "eu-south-1"])
+@pytest.mark.parametrize("aws", ["", "eu-south-2"])
+@pytest.mark.parametrize("default", ["", "eu-north-1"])
+def test_the_region_of_a_bare_function(
+    *,
+    fake_aws: FakeAws,
+    told: Recorder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ours: str,
+    aws: str,
+    default: str,
+) -> None:
+    """The seeds' variable, then AWS_REGION, then AWS_DEFAULT_REGION: seen in the signature's scope; none is refused."""
+    names = ("DATAHUB_INGESTION_LAMBDA_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+    environ = {name: value for name, value in zip(names, (ours, aws, default), strict=True) if value}
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    engine = LambdaEngine(tmp_path, told, clients=Clients(environ=environ), region=load(None, environ).lambda_region)
+    expected = ours or aws or default
+    if not expected:
+        with pytest.raises(EngineRefused, match="no AWS region"):
+            engine.start(order({"function": "lasts"}))
+        return
+    engine.start(order({"function": "lasts"}))
+    assert [one.region for one in fake_aws.calls] == [expected]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from services.moto import configure
 
 from headgate.engines.step_functions import StepFunctionsEngine, console_link, execution_arn, execution_name
 from headgate.errors import EngineRefused
@@ -150,3 +152,32 @@ def test_a_version_is_no_part_of_an_executions_arn() -> None:
     """A state machine's alias leads to an execution ARN without it, in the same partition, region and account."""
     machine = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:ingest:live"
     assert execution_arn(machine, "jr_1") == "arn:aws-us-gov:states:us-gov-west-1:123456789012:execution:ingest:jr_1"
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "says"),
+    [
+        ('{"Type": "Pass", "Result": {"rows": 3}, "End": true}', RunState.SUCCEEDED, {"rows": 3}),
+        ('{"Type": "Pass", "Result": "three", "End": true}', RunState.SUCCEEDED, {"output": "three"}),
+        ('{"Type": "Fail", "Error": "Broken", "Cause": "no column"}', RunState.FAILED, "Broken: no column"),
+    ],
+)
+def test_a_state_machine_that_really_runs(
+    *, engine: StepFunctionsEngine, states: Any, told: Recorder, moto_url: str, end: str, state: RunState, says: object
+) -> None:
+    """Executed by moto, the machine's output is the run's result, its error and cause the run's error."""
+    configure(moto_url, {"stepfunctions": {"execute_state_machine": True}})
+    try:
+        machine = states.create_state_machine(
+            name=f"really-{hashlib.sha256(end.encode()).hexdigest()[:8]}",
+            definition=f'{{"StartAt": "End", "States": {{"End": {end}}}}}',
+            roleArn="arn:aws:iam::123456789012:role/states",
+        )["stateMachineArn"]
+        asked = order({"state_machine_arn": machine})
+        engine.start(asked)
+        ending = told.wait_ended(asked.attempt_id)
+    finally:
+        configure(moto_url, {"stepfunctions": {"execute_state_machine": False}})
+
+    assert ending.state is state
+    assert says in (ending.result, ending.error)

@@ -2,7 +2,7 @@
 
 Written from AWS's own description of the five APIs. What a state machine, a job or a function is called says what
 becomes of it: `succeeds`, `fails`, `lasts` (until `let_go` or a stop), `stuck` (stays RUNNING, whatever is asked),
-`slow` (a function that answers once let go); anything else is not there.
+`slow` (a function that answers once let go), `express` (a state machine of that kind); anything else is not there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
-FATES: Final = ("succeeds", "fails", "lasts", "stuck", "slow")
+FATES: Final = ("succeeds", "fails", "lasts", "stuck", "slow", "express")
 ACCOUNT: Final = "123456789012"
 WAIT: Final = 20.0  #: seconds a slow function is held at most
 
@@ -50,7 +50,7 @@ class Work:
 class Fault:
     """What goes wrong with the next calls of an operation."""
 
-    kind: str  #: lost | late | throttle | error | html | expired | denied | hang
+    kind: str  #: lost | throttle | error | html | expired | denied | hang
     left: int
 
 
@@ -65,6 +65,7 @@ class FakeAws:
     logs: dict[tuple[str, str], list[str]] = field(default_factory=dict[tuple[str, str], list[str]])
     lag: float = 0.0  #: seconds before what was started is shown
     good_keys: set[str] | None = None  #: None: every key is good; others are expired
+    container_key: str = ""  #: what a container's role gets
     full: bool = False  #: the Glue job is at its limit
     _faults: dict[str, Fault] = field(default_factory=dict[str, Fault])
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -79,6 +80,9 @@ class FakeAws:
 
             def do_POST(self) -> None:
                 fake.serve(self)
+
+            def do_GET(self) -> None:
+                fake.hand_out_keys(self)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
@@ -117,6 +121,12 @@ class FakeAws:
 
     # -- the wire
 
+    def hand_out_keys(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer as a container's credentials endpoint does."""
+        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        keys = {"AccessKeyId": self.container_key, "SecretAccessKey": "s", "Token": "t", "Expiration": ends}
+        self._answer(request, 200, keys)
+
     def serve(self, request: BaseHTTPRequestHandler) -> None:
         text = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         operation, body = self._read(request, text)
@@ -131,6 +141,10 @@ class FakeAws:
                     del self._faults[operation]
             bad_key = self.good_keys is not None and operation != "AssumeRole" and key not in self.good_keys
         kind = "expired" if bad_key else fault.kind if fault is not None else ""
+        if kind == "hang":
+            self._go.wait(WAIT)
+            request.close_connection = True
+            return
         if kind in _INSTEAD:
             status, instead = _INSTEAD[kind]
             self._answer(request, status, _as_xml(instead) if operation == "AssumeRole" else instead)
@@ -206,6 +220,8 @@ class FakeAws:
             return _error(400, "StateMachineDoesNotExist", f"State Machine Does Not Exist: '{body['stateMachineArn']}'")
         arn = f"arn:aws:states:us-east-1:{ACCOUNT}:execution:{fate}:{body['name']}"
         now = time.time()
+        if fate == "express":  # no name is ever taken, and nothing can be asked about it
+            arn = f"{arn.replace(':execution:', ':express:')}:{uuid.uuid4()}"
         found = self.executions.get(arn)
         if found is not None:
             if self._status(found) != "RUNNING" or found.body["input"] != body["input"]:
@@ -215,6 +231,8 @@ class FakeAws:
         return 200, {"executionArn": arn, "startDate": now}, {}
 
     def _describe_execution(self, body: dict[str, Any]) -> _Answer:
+        if ":express:" in body["executionArn"]:
+            return _error(400, "InvalidArn", "Invalid Arn: 'Resource type not valid in this context: express'")
         found = self._shown(self.executions.get(body["executionArn"]))
         if found is None:
             return _error(400, "ExecutionDoesNotExist", f"Execution Does Not Exist: '{body['executionArn']}'")

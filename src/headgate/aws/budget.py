@@ -27,8 +27,8 @@ class Budget:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         # the way back up is slow: a minute without a throttle doubles the rate
-        if self._tokens >= 1:
-            self._tokens -= 1
+        if self._tokens >= 1 - 1e-9:
+            self._tokens = max(self._tokens - 1, 0.0)
             self._rate = min(self._full_rate, self._rate * (1 + 0.7 / (60 * self._rate)))
             return 0.0
         return (1 - self._tokens) / self._rate

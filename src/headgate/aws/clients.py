@@ -21,7 +21,7 @@ from headgate.errors import MissingExtra
 from headgate.model import Json
 
 CONNECT: Final = 3.0  #: seconds
-READ: Final = 15.0  #: seconds
+READ: Final = 10.0  #: seconds
 _KEPT: Final = 128  #: clients; one with a role belongs to one run
 _EARLY: Final = 300.0  #: seconds before the end of an assumed role's credentials that new ones are got
 
@@ -69,8 +69,9 @@ class _Client:
 class Clients:
     """boto3's clients, made when they are first needed and kept. Safe from any thread."""
 
-    def __init__(self, *, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, *, environ: Mapping[str, str] = os.environ, read: float = READ) -> None:
         self._environ = environ
+        self._read = read  #: seconds an answer is waited for, unless the call says otherwise
         self._lock = threading.RLock()
         self._session: Any = None
         self._made: OrderedDict[_Wanted, _Client] = OrderedDict()
@@ -84,14 +85,14 @@ class Clients:
         *,
         doing: str,
         attempts: int = 1,
-        read: float = READ,
+        read: float | None = None,
     ) -> dict[str, Any] | Fault:
         """Call an operation (by boto3's name, `start_execution`); answers what it answered, or the fault.
 
         `attempts` is how often boto3 itself tries: more than 1 only where the call may safely be made twice. `read` is
         how many seconds it waits for the answer. `doing` says what it is for, in words that name the thing.
         """
-        wanted = _Wanted(place, service, attempts, read)
+        wanted = _Wanted(place, service, attempts, read or self._read)
         answer = self._once(wanted, operation, arguments, doing)
         if isinstance(answer, Fault) and answer.kind is FaultKind.EXPIRED:
             self.forget()  # whoever keeps them may have renewed them meanwhile
@@ -164,7 +165,7 @@ class Clients:
         more = {"ExternalId": place.external_id} if place.external_id else {}
         doing = f"assuming the role {place.role_arn}"
         asked = {"RoleArn": place.role_arn, "RoleSessionName": place.session or "headgate", **more}
-        answer = self._once(_Wanted(own, "sts", 3, READ), "assume_role", asked, doing)
+        answer = self._once(_Wanted(own, "sts", 2, self._read), "assume_role", asked, doing)
         if isinstance(answer, Fault):
             return answer
         given = answer["Credentials"]

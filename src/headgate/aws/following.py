@@ -125,7 +125,7 @@ class Follower:
         self._number = itertools.count()
         self._thread: threading.Thread | None = None
         self._closing = False
-        self.problem: str | None = None  #: why the last look failed, for people
+        self.problem: str | None = None  #: why the last look failed, in a word that names no target
 
     # -- what an engine is asked
 
@@ -268,7 +268,7 @@ class Follower:
                 self._look(one)
             except Exception as error:  # noqa: BLE001 - one attempt that cannot be looked at must not blind us to the rest
                 _log.exception("look failed", engine=self._name, attempt=one.order.attempt_id)
-                self._again(one, f"a mistake of ours: {error}")
+                self._again(one, f"a mistake of ours: {error}", "a mistake of ours")
 
     def _next(self) -> _Followed | None:
         """Wait for the next attempt that is due and that the budget allows a look at; None: closing."""
@@ -360,14 +360,14 @@ class Follower:
         """The far side does not answer as it should: what runs, runs on, and is looked at again."""
         if fault.kind is FaultKind.THROTTLED:
             self._budget.throttled()
-        self._again(one, str(fault), least=fault.wait)
+        self._again(one, str(fault), fault.code, least=fault.wait)
 
-    def _again(self, one: _Followed, why: str, *, least: float = 0.0) -> None:
-        if why != self.problem:
+    def _again(self, one: _Followed, why: str, word: str, *, least: float = 0.0) -> None:
+        if word != self.problem:
             _log.warning("cannot look", engine=self._name, attempt=one.order.attempt_id, why=why)
         if one.failures == 0:
             self._files.say(one.order.attempt_id, f"cannot be looked at now, will be again: {why}")
-        self.problem = why
+        self.problem = word
         one.failures += 1
         pause = min(self._quickest * 2 ** min(one.failures, 16), _LONGEST_PAUSE)
         with self._changed:
@@ -382,6 +382,8 @@ class Follower:
             one.over = True
             self._followed.pop(attempt, None)
             self._by_handle.pop(one.handle, None)
+            if not self._followed:
+                self.problem = None
         why = f": {ending.error}" if ending.error else f" ({ending.detail})" if ending.detail else ""
         self._files.say(attempt, f"ended {ending.state}{why}")
         self._files.finish(attempt, ending)

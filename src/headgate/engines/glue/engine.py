@@ -141,7 +141,7 @@ class _JobRuns:
         more: dict[str, str] = {}
         for _ in range(_MOST_PAGES):
             said = self._clients.call(
-                place, "glue", "get_job_runs", {"JobName": name, "MaxResults": 200, **more}, attempts=3,
+                place, "glue", "get_job_runs", {"JobName": name, "MaxResults": 200, **more}, attempts=2,
                 doing=f"job {order.job.name!r}: looking through the runs of the Glue job {name}",
             )  # fmt: skip
             if isinstance(said, Fault):
@@ -169,7 +169,7 @@ class _JobRuns:
         doing = f"stopping the run {handle} of the Glue job {name}"
         said = self._clients.call(
             self._place(order), "glue", "batch_stop_job_run", {"JobName": name, "JobRunIds": [handle]},
-            doing=doing, attempts=3,
+            doing=doing, attempts=2,
         )  # fmt: skip
         if isinstance(said, Fault):
             return said

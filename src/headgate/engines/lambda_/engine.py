@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from headgate.aws import Clients, Fault, RunFiles, payload_of, payload_text, refuse
-from headgate.aws.clients import READ, place_of
+from headgate.aws.clients import place_of
 from headgate.engines.lambda_.answer import ending_of, log_tail
 from headgate.engines.lambda_.target import LARGEST, Invocation, Target, read_target
 from headgate.errors import EngineUnavailable
@@ -160,7 +160,7 @@ class LambdaEngine:
                 **({"Qualifier": target.qualifier} if target.qualifier else {}),
             },
             doing=f"job {order.job.name!r}: invoking the function {target.function}",
-            read=_LONGEST if waits else READ,
+            read=_LONGEST if waits else None,
         )
 
     def _answered(self, one: _Invoked, answer: dict[str, Any] | Fault) -> None:

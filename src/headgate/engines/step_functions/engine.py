@@ -103,7 +103,7 @@ class StepFunctionsEngine:
         place = place_of(order.job.target, region=read_machine(arn).region, attempt_id=order.attempt_id)
         answer = self._clients.call(
             place, "stepfunctions", "start_execution",
-            {"stateMachineArn": arn, "name": execution_name(order.attempt_id), "input": text}, doing=what, attempts=3,
+            {"stateMachineArn": arn, "name": execution_name(order.attempt_id), "input": text}, doing=what, attempts=2,
         )  # fmt: skip
         if isinstance(answer, Fault):
             if answer.kind is not FaultKind.EXISTS:
@@ -119,7 +119,7 @@ class StepFunctionsEngine:
         """There is an execution of that name: ours, if its input says so."""
         handle = execution_arn(arn, order.attempt_id)
         said = self._clients.call(
-            place, "stepfunctions", "describe_execution", {"executionArn": handle}, attempts=3,
+            place, "stepfunctions", "describe_execution", {"executionArn": handle}, attempts=2,
             doing=f"job {order.job.name!r}: looking at the execution {handle}, which exists already",
         )  # fmt: skip
         if isinstance(said, Fault):
@@ -155,7 +155,7 @@ class _Executions:
         said = self._clients.call(
             self._seen_from(order, handle), "stepfunctions", "stop_execution",
             {"executionArn": handle, "error": "Headgate.Stopped", "cause": _CAUSE},
-            doing=f"stopping the execution {handle}", attempts=3,
+            doing=f"stopping the execution {handle}", attempts=2,
         )  # fmt: skip
         return said if isinstance(said, Fault) else None
 

@@ -66,7 +66,7 @@ def read_output(output: object) -> tuple[dict[str, Json], str]:
     try:
         found: Any = json.loads(output)
     except ValueError:
-        return {}, "output ignored: it is not JSON"
+        found = output
     return (found, "") if isinstance(found, dict) else ({"output": found}, "")
 
 

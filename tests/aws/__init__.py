@@ -1,0 +1,1 @@
+"""This folder is where what AWS's services have in common is tested."""

@@ -1,0 +1,133 @@
+"""This file is where AWS jobs go the whole way: asked at the gate, dispatched, followed, ended, through restarts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes.aws import FakeAws
+from journeys.world import make_project, running
+
+from headgate.app import App
+from headgate.model import Run, RunState
+
+from .orders import until
+
+CONFIGURATION = """
+jobs:
+  ingest: {engine: step_functions, state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:succeeds"}
+  fails: {engine: step_functions, state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:fails",
+          max_retries: 1, retry: {base: 10ms}}
+  lasts: {engine: step_functions, state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:lasts"}
+  short: {engine: glue, job_name: lasts, timeout: 1s}
+  nowhere: {engine: glue, job_name: none}
+  told: {engine: lambda, function: succeeds, region: eu-west-1}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "project", CONFIGURATION)
+
+
+def ask(app: App, job: str) -> Run:
+    return app.gate.start(job, arguments={}, actor="urn:li:corpuser:ada", reason="a test")
+
+
+def at(app: App, run: Run, holds: Callable[[Run], object], what: str) -> Run:
+    until(lambda: holds(app.ledger.run(run.id)), what)
+    return app.ledger.run(run.id)
+
+
+def ended(app: App, run: Run) -> Run:
+    return at(app, run, lambda one: one.ended_at, "the end")
+
+
+def test_each_engine_ends_its_runs(fake_aws: FakeAws, project: Path) -> None:
+    """A success with its result, a failure with its error after its retry, and what Lambda was told."""
+    with running(project) as app:
+        asked = {job: ask(app, job) for job in ("ingest", "fails", "told", "nowhere")}
+        done = {job: ended(app, run) for job, run in asked.items()}
+
+    assert done["ingest"].state is RunState.SUCCEEDED
+    assert done["ingest"].result == {"rows": 3}
+    assert done["fails"].state is RunState.FAILED
+    assert (done["fails"].attempt, done["fails"].error) == (1, "Ingest.Broken: KeyError: no such column")
+    assert (done["told"].state, done["told"].detail) == (RunState.SUCCEEDED, "dispatched")
+    assert (done["nowhere"].state, done["nowhere"].detail) == (RunState.FAILED, "refused")
+    names = sorted(arn.rpartition(":")[2] for arn in fake_aws.executions)
+    first = asked["fails"].id
+    assert names == sorted([asked["ingest"].id, first, f"{first}_attempt_1"])
+
+
+def test_any_id_finds_the_run_and_its_log(fake_aws: FakeAws, project: Path) -> None:
+    """The execution's ARN is an id of the run, whose log tells what happened there."""
+    with running(project) as app:
+        run = ended(app, ask(app, "ingest"))
+        assert run.external_id is not None
+        assert app.gate.log(run.external_id).text.count(run.external_id) >= 1
+        assert app.ledger.run(run.external_id).id == run.id
+
+
+def test_a_throttled_start_waits_and_says_why(fake_aws: FakeAws, project: Path) -> None:
+    """While AWS throttles, the run is WAITING and names the reason; then it runs, once."""
+    fake_aws.fault("StartExecution", "throttle", 3)
+    with running(project) as app:
+        run = ask(app, "ingest")
+        waiting = at(app, run, lambda one: "Rate exceeded" in one.detail, "the reason")
+        assert waiting.state is RunState.WAITING
+        assert ended(app, run).state is RunState.SUCCEEDED
+    assert len(fake_aws.executions) == 1
+
+
+def test_what_runs_while_nobody_serves_is_taken_up_again(fake_aws: FakeAws, project: Path) -> None:
+    """An execution outlives the server; the next one follows it to its true end."""
+    with running(project) as app:
+        run = ask(app, "lasts")
+        at(app, run, lambda one: one.state is RunState.RUNNING, "the run to be RUNNING")
+    fake_aws.let_go()
+    with running(project) as app:
+        assert ended(app, run).state is RunState.SUCCEEDED
+    assert len(fake_aws.executions) == 1
+
+
+def test_a_runs_limit_ends_it_there(fake_aws: FakeAws, project: Path) -> None:
+    """A Glue run beyond its job's limit is stopped on AWS, and is a TIMEOUT here."""
+    with running(project) as app:
+        run = ended(app, ask(app, "short"))
+
+    assert run.state is RunState.TIMEOUT
+    assert fake_aws.count("BatchStopJobRun") == 1
+
+
+def test_a_stop_reaches_aws(fake_aws: FakeAws, project: Path) -> None:
+    """A run that is stopped is STOPPED once its execution is ABORTED."""
+    with running(project) as app:
+        run = ask(app, "lasts")
+        at(app, run, lambda one: one.state is RunState.RUNNING, "the run to be RUNNING")
+        app.gate.stop(run.id, actor="urn:li:corpuser:ada")
+        assert ended(app, run).state is RunState.STOPPED
+    assert [one.stopped is not None for one in fake_aws.executions.values()] == [True]
+
+
+def test_runs_that_cannot_be_seen_are_in_the_readiness(fake_aws: FakeAws, project: Path) -> None:
+    """While AWS does not let us look, /readyz warns, without a name of AWS; afterwards it does not."""
+    with running(project) as app:
+        run = ask(app, "ingest")
+        fake_aws.fault("DescribeExecution", "denied", 3)
+        until(lambda: app.readiness()["warnings"], "the warning")
+        said = str(app.readiness()["warnings"])
+        assert "step_functions" in said
+        assert "arn:" not in said
+        ended(app, run)
+        assert app.readiness()["warnings"] == []
+
+
+def test_a_server_without_aws_jobs_does_not_load_boto3() -> None:
+    """boto3 is loaded by the first call, not by the server's start."""
+    say = "import sys, headgate.app; print([name for name in ('boto3', 'botocore') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -106,6 +106,25 @@ def test_what_datahub_refuses_does_not_hold_up_what_follows(ledger: Ledger) -> N
         assert gms.aspects.get(TWO, "datasetProperties") == {"name": "two"}
 
 
+def test_one_bad_proposal_is_found_in_few_calls() -> None:
+    """By halves, whatever its place; all others are written, in their order."""
+    for place in (0, 17, MOST - 1):
+        with FakeGms() as gms:
+            hub = client(gms)
+            reporter = DataHubReporter(hub)
+            given = [named(ONE, str(number)) for number in range(MOST)]
+            given[place] = refused(ONE)
+            (message,) = messages_for(given)
+            with capture_logs():
+                reporter.report("", message.payload)
+            hub.close()
+
+            assert reporter.dropped == 1
+            assert len(gms.requests) <= 14
+            assert gms.aspects.versions[ONE, "datasetProperties"] == MOST - 1
+            assert gms.aspects.get(ONE, "datasetProperties") == {"name": str(MOST - (2 if place == MOST - 1 else 1))}
+
+
 def test_datahub_away_delays_and_loses_nothing(ledger: Ledger) -> None:
     """An entity's changes arrive in their order, however often DataHub fails between them."""
     with FakeGms() as gms:

@@ -1,6 +1,6 @@
 """This file is where a real `headgate serve` is timed: accepts over HTTP (by wrk), recovery after kill -9, idle.
 
-`python benchmarks/server.py accept|recovery|idle`, one JSON document each.
+`python benchmarks/server.py accept|lineage|recovery|idle`, one JSON document each.
 """
 
 from __future__ import annotations
@@ -46,6 +46,20 @@ function request()
     '","size":1024,"eTag":"d41d8cd98f00b204e9800998ecf8427e","sequencer":"' ..
     string.format("%016x", n) .. '"}}}]}'
   return wrk.format("POST", "/api/ingestion/events", {["Content-Type"] = "application/json"}, body)
+end
+"""
+
+
+#: The same for OpenLineage: every request is an event of a run of its own. %s is where the run's number goes.
+LINEAGE_LUA = """
+local n = 0
+local id = 0
+function setup(thread) thread:set("id", id); id = id + 1 end
+local before, after = [==[%s]==], [==[%s]==]
+function request()
+  n = n + 1
+  local body = before .. string.format("%%04x%%08x", id, n) .. after
+  return wrk.format("POST", "/openapi/openlineage/api/v1/lineage", {["Content-Type"] = "application/json"}, body)
 end
 """
 
@@ -126,6 +140,55 @@ def accept(rounds: int = 3, seconds: int = 8) -> Mapping[str, object]:
         "rounds": found,
         "last_event": listed["items"][0]["id"],
     }
+
+
+def lineage(rounds: int = 3, seconds: int = 5) -> Mapping[str, object]:
+    """32 connections, one OpenLineage event of about 7 KB a POST; beside it the relay drains into the embedded catalog.
+
+    `drained_per_s`: how fast what had queued up was told once nobody posted any more.
+    """
+    from openlineage import event
+
+    run = "0195600a-0000-7000-8000-000000000001"
+    text = json.dumps(event(), separators=(",", ":"))
+    before, _, after = text.partition(run[-12:])
+    found: list[dict[str, float]] = []
+    with project() as folder:
+        (folder / "post.lua").write_text(LINEAGE_LUA % (before, after), "utf-8")
+        server = Server(folder)
+        try:
+            for _ in range(rounds):
+                command = [
+                    "wrk",
+                    "-t1",
+                    "-c32",
+                    f"-d{seconds}s",
+                    "--latency",
+                    "-s",
+                    str(folder / "post.lua"),
+                    server.url,
+                ]
+                said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+                found.append(_read(said))
+            queued, began = _waiting(server.url), time.perf_counter()
+            _until(lambda: _waiting(server.url) == 0, 600.0)
+            drained = queued / (time.perf_counter() - began)
+        finally:
+            server.close()
+    return {
+        "bytes": len(text),
+        "posts_per_s": statistics.median(one["posts_per_s"] for one in found),
+        "p50_ms": statistics.median(one["p50_ms"] for one in found),
+        "p99_ms": statistics.median(one["p99_ms"] for one in found),
+        "not_201": sum(one["not_200"] for one in found),
+        "queued": queued,
+        "drained_per_s": drained,
+        "rounds": found,
+    }
+
+
+def _waiting(url: str) -> int:
+    return int(httpx.get(f"{url}/readyz", timeout=30).json()["outbox"]["waiting"])
 
 
 def _read(said: str) -> dict[str, float]:
@@ -236,9 +299,9 @@ def _memory(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["accept", "recovery", "idle"])
+    parser.add_argument("what", choices=["accept", "lineage", "recovery", "idle"])
     given = parser.parse_args()
-    print(json.dumps({"accept": accept, "recovery": recovery, "idle": idle}[given.what]()))
+    print(json.dumps({"accept": accept, "lineage": lineage, "recovery": recovery, "idle": idle}[given.what]()))
 
 
 if __name__ == "__main__":

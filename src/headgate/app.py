@@ -76,8 +76,8 @@ class App:
         reporters: dict[str, Reporter] = {
             one.name: Notifier(one.name, one.url.reveal(), one.webhook, one.template) for one in settings.notify
         }
-        told = DataHubReporter(self.datahub)
-        reporters[told.name] = told
+        self._teller = DataHubReporter(self.datahub)
+        reporters[self._teller.name] = self._teller
         self._relays = _relays(self.ledger, self.datahub) if worker else {}
         self._deliver = Deliver(self.ledger, reporters if worker else {}, others=(CHANNEL, URL_CHANNEL))
         self._sweep = Sweep(
@@ -208,7 +208,12 @@ class App:
             "warnings": [*self.gate.warnings(), *self._engine_troubles()],
             "replica": self.ledger.id,
             "worker": self._worker,
-            "outbox": {"waiting": waiting, "oldest": oldest, "last_error": error},
+            "outbox": {
+                "waiting": waiting,
+                "oldest": oldest,
+                "last_error": error,
+                "refused_by_datahub": self._teller.dropped,
+            },
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def comparable(proposals: Any) -> Any:
         if "spark.logicalPlan" in properties:
             properties["spark.logicalPlan"] = json.loads(properties["spark.logicalPlan"])
         if one["aspectName"] == "datasetProperties":
-            one["aspect"].sort(key=lambda operation: operation["path"])
+            one["aspect"].sort(key=itemgetter("path"))
     return made
 
 
@@ -59,10 +60,11 @@ def each_event() -> list[Any]:
 @pytest.mark.parametrize("options", [LIBRARY, rest_defaults(), rest_defaults(released=True)], ids=["T", "REST", "R"])
 def test_real_events_convert_or_are_refused(event: Any, options: Any) -> None:
     """Events of other projects' tests, some of them partial on purpose, convert or are refused with a reason."""
+    refusal, proposals = "", list[Any]()
     try:
         proposals = convert(event, options, now=int(time.time() * 1000))
     except (MalformedEvent, UnconvertibleEvent) as refused:
-        assert str(refused)
-    else:
-        assert json.loads(json.dumps(proposals)) == proposals
-        assert {tuple(one) for one in proposals} == {("entityType", "entityUrn", "aspectName", "changeType", "aspect")}
+        refusal = str(refused)
+
+    assert bool(refusal) != bool(proposals)
+    assert json.loads(json.dumps(proposals)) == proposals

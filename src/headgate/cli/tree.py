@@ -15,6 +15,7 @@ from headgate.cli.commands import (
     demo,
     events,
     lake,
+    openlineage,
     rules,
     runs,
     serving,
@@ -81,6 +82,7 @@ def _groups() -> dict[str, typer.Typer]:
         "rules": _group("Which job refreshes a dataset."),
         "events": _group("What happened outside, and what it led to."),
         "lake": _group("What was ingested."),
+        "openlineage": _group("Lineage in the open standard's form."),
         "config": _group("The settings."),
         "datahub": _group("DataHub, made ready."),
     }
@@ -100,6 +102,7 @@ def _groups() -> dict[str, typer.Typer]:
     groups["events"].command("replay")(events.replay)
     groups["lake"].command("query")(lake.query)
     groups["lake"].command("tables")(lake.tables)
+    groups["openlineage"].command("convert")(openlineage.convert)
     groups["config"].command("show")(configuring.show_config)
     groups["datahub"].command("bootstrap")(datahub.bootstrap)
     return groups

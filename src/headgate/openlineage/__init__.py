@@ -2,7 +2,8 @@
 
 In the order things happen: `wire` (an event is read), `names` (its flow, job and run), `datasets` (URNs), `lineage`
 (columns, and what a job reads and writes), `properties`, `aspects`, `schema`, `runs`, `structured` (what is said of
-each), `convert` (all of it in order). `java` has the ways of the converter this one equals, `options` what may be asked.
+each), `convert` (all of it in order). `java` has the ways of the converter this one equals, `options` what may be
+asked.
 Nothing here knows a network, a clock or an SDK.
 """
 
@@ -16,6 +17,7 @@ from headgate.openlineage.options import (
     Options,
     PathSpec,
     PropertyRule,
+    configured,
     rest_defaults,
 )
 from headgate.openlineage.structured import definition
@@ -32,6 +34,7 @@ __all__ = [
     "PropertyRule",
     "SharedAliases",
     "Tally",
+    "configured",
     "convert",
     "definition",
     "rest_defaults",

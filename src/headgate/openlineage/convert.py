@@ -78,7 +78,8 @@ def convert(
     else:
         _Conversion(found, options, Resolver(options, given), out, now).run()
     if tally is not None:
-        tally.update(out.left)
+        for what, count in out.left:
+            tally[what] += count
     return out.proposals
 
 
@@ -87,12 +88,16 @@ class _Out:
 
     def __init__(self) -> None:
         self.proposals: list[Mcp] = []
-        self.left = Tally()
+        self.left: list[tuple[str, int]] = []
 
     def add(self, kind: str, urn: str, aspect: str, value: Any, change: str = "UPSERT") -> None:
         self.proposals.append(
             {"entityType": kind, "entityUrn": urn, "aspectName": aspect, "changeType": change, "aspect": value}
         )
+
+    def leave(self, what: str, count: int) -> None:
+        if count:
+            self.left.append((what, count))
 
     def changed(self, kind: str, urn: str, aspect: str, change: aspects.Change | None) -> None:
         if change is not None:
@@ -184,11 +189,14 @@ class _Conversion:
             how = "PATCH" if options.use_patch else "UPSERT"
             out.add("dataJob", named.job_urn, "dataJobInputOutput", change, how)
         if run:
-            for name, aspect in instance(run_id, kind, named.job_urn, inputs, outputs, run_facets, options, self.at):
+            for name, aspect in instance(
+                run_id=run_id, kind=kind, job_urn=named.job_urn, inputs=inputs, outputs=outputs,
+                facets=run_facets, options=options, at=self.at,
+            ):  # fmt: skip
                 out.add("dataProcessInstance", run, name, aspect)
         properties, wrong = structured_properties(self.facets, options)
         out.changed("dataJob", named.job_urn, "structuredProperties", properties)
-        out.left["properties"] += wrong
+        out.leave("properties", wrong)
 
     def _datasets(self, query: str | None, kind: JobType | None) -> tuple[list[Found], list[Found]]:
         """Both sides in URN order. They are gone through in the event's: symlinks count from where they stand."""
@@ -206,13 +214,13 @@ class _Conversion:
                 if dataset is not None:
                     self._dataset(dataset, f"{what}[{index}]", pairs, found)
             sides.append(in_urn_order(list(found.values())))
-        self.out.left["lineage"] += pairs.dropped
+        self.out.leave("lineage", pairs.dropped)
         return sides[0], sides[1]
 
     def _dataset(self, dataset: Dataset, what: str, pairs: Pairs, found: dict[str, Found]) -> None:
         one = self.resolver.dataset(dataset, what)
         if one is None or one.urn.text in found:
-            self.out.left["datasets"] += 1
+            self.out.leave("datasets", 1)
             return
         found[one.urn.text] = one
         if one.facets.columnLineage is None or not self.options.capture_column_level_lineage:
@@ -277,7 +285,7 @@ class _Conversion:
             out.add("dataJob", named.job_urn, "institutionalMemory", memory)
         if options.domains:
             domains = [one for one in options.domains if one.startswith("urn:li:domain:") and one != "urn:li:domain:"]
-            out.left["domains"] += len(options.domains) - len(domains)
+            out.leave("domains", len(options.domains) - len(domains))
             if domains:
                 aspect = {"domains": aspects.without_case(domains)}
                 out.add("dataFlow", named.flow_urn, "domains", aspect)

@@ -5,6 +5,7 @@ Texts of numbers, lists and times, what counts as a legal URI, the order of stri
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -29,6 +30,10 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 #: Characters java.net.URI takes nowhere (brackets are looked at apart), and a % that starts no escape.
 _ILLEGAL: Final = re.compile(
     r"[\x00-\x20\"<>\\^`{|}\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|%(?![0-9A-Fa-f]{2})"
+)
+#: What most URIs are: nothing in them needs a second look.
+_PLAIN: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*):/{0,2}[A-Za-z0-9\-_.!~*'();:@&=+$,][A-Za-z0-9\-_.!~*'();/?:@&=+$,]*"
 )
 _IPV6: Final = re.compile(r"(?:[^@\[\]]*@)?\[([0-9A-Fa-f:.]+)(?:%[\w.~-]+)?\](?::\d*)?")
 
@@ -62,7 +67,7 @@ def cut(text: str, most: int) -> str:
     return text.encode("utf-16-le", "surrogatepass")[: 2 * most].decode("utf-16-le", "ignore") + "...[truncated]"
 
 
-def text_of(value: object, depth: int = 0) -> str:
+def text_of(value: object, depth: int = 0) -> str:  # noqa: PLR0911 - one answer for each case
     """`toString()` of what Jackson makes of a JSON value.
 
     Raises:
@@ -97,7 +102,7 @@ def whole_text(value: int) -> str:
 
 def double_text(value: float) -> str:
     """Double.toString: scientific from 1e7 up and below 1e-3, always with a fraction."""
-    if value != value:
+    if math.isnan(value):
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"
@@ -113,8 +118,10 @@ def double_text(value: float) -> str:
     return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
 
 
-def scheme_of(uri: str) -> str | None:
+def scheme_of(uri: str) -> str | None:  # noqa: PLR0911 - one answer for each case
     """The scheme of a URI that java.net.URI takes; "" where it has none; None where it is not taken."""
+    if plain := _PLAIN.fullmatch(uri):
+        return plain[1]
     if _ILLEGAL.search(uri) or uri.count("#") > 1:
         return None
     found = _SCHEME.match(uri)
@@ -136,7 +143,7 @@ def _authority_is_there(part: str) -> bool:
     return part != "//"
 
 
-def _brackets_stand(part: str) -> bool:
+def _brackets_stand(part: str) -> bool:  # noqa: PLR0911 - one answer for each case
     """Whether brackets are only where they may be: around an IPv6 host, in a query, in a fragment."""
     if "[" not in part and "]" not in part:
         return True

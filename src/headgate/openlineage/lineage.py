@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
 from headgate.errors import UnconvertibleEvent
 from headgate.openlineage.datasets import DatasetUrn, Found, Resolver
-from headgate.openlineage.java import lower_key
+from headgate.openlineage.java import lower_key, sorted_as_java
 from headgate.openlineage.options import Options
-from headgate.openlineage.wire import ColumnLineage, InputField, text
+from headgate.openlineage.wire import ColumnLineage, InputField, Text, text
 
 UNKNOWN: Final = "urn:li:corpuser:UNKNOWN"
 DATAHUB: Final = "urn:li:corpuser:datahub"
 
 
-class Lineage(NamedTuple):
-    """What one field is made of. Texts are URNs of schemaFields."""
-
-    operation: str  #: "" where nothing is known of it
-    downstream: str
-    upstreams: Sequence[str]
+#: What one field is made of: the operation ("" where nothing is known of it), and the URNs of schemaFields, downstream
+#: and upstreams. A plain tuple, because there are thousands of them.
+Lineage = tuple[str, str, Sequence[str]]
 
 
 class Pairs:
@@ -30,6 +27,7 @@ class Pairs:
         self._options = options
         self._resolver = resolver
         self._query = query if query and query.strip() else ""
+        self._operations: dict[str, str] = {}
         self._count = 0
         self._characters = 0
         self.dropped = 0  #: input fields that name no dataset
@@ -41,68 +39,83 @@ class Pairs:
             UnconvertibleEvent: there are more pairs, or more text in them, than the limits allow.
         """
         lineage: list[Lineage] = []
-        known: dict[tuple[str, str], DatasetUrn | None] = {}
+        known: dict[tuple[Text, Text], tuple[str, str] | None] = {}
+        released, all_count = self._options.released, self._options.include_indirect_column_lineage
         for name, field in (facet.fields or {}).items():
             if field is None or not field.inputFields:
                 continue
             downstream = f"urn:li:schemaField:({urn.text},{name})"
-            inputs, joined = self._kept(field.inputFields)
-            found: list[tuple[str, dict[str, None]]] = []
+            inputs, joined = (field.inputFields, {}) if all_count else _without_indirect(field.inputFields)
+            found: list[tuple[str, str, InputField]] = []
             for one in inputs:
-                upstream = self._upstream(one, known)
-                if upstream is None:
+                if one is None:
+                    continue
+                key = (one.namespace, one.name)
+                if key not in known:
+                    known[key] = self._start(one)
+                start, column = known[key], one.field if type(one.field) is str else text(one.field)
+                if start is None or column is None:
                     self.dropped += 1
                     continue
-                found.append((upstream, words_of(one) | joined if joined else words_of(one)))
-            if self._options.released:
+                found.append((_said(one, joined), f"{start[1]}{column})", one))
+            if released:
                 found = _united(found)
                 if found:
-                    lineage.append(self._made(found[0][1], downstream, [upstream for upstream, _ in found]))
+                    lineage.append((self._operation(found[0][0]), downstream, [upstream for _, upstream, _ in found]))
             else:
-                lineage += [self._made(words, downstream, [upstream]) for upstream, words in found]
-        return lineage, list(dict.fromkeys(one.text for one in known.values() if one is not None))
+                lineage += [(self._operation(said), downstream, (upstream,)) for said, upstream, _ in found]
+            self._count_in(lineage[-len(found) :] if found and not released else lineage[-1:] if found else ())
+        return lineage, list(dict.fromkeys(one[0] for one in known.values() if one is not None))
 
-    def _kept(self, inputs: Sequence[InputField | None]) -> tuple[list[InputField], dict[str, None]]:
-        """The inputs that count, and the words of those that do not, which join the others'."""
-        given = [one for one in inputs if one is not None]
-        joined: dict[str, None] = {}
-        if self._options.include_indirect_column_lineage:
-            return given, joined
-        kept: list[InputField] = []
-        for one in given:
-            kinds = [change.type for change in one.transformations or () if change is not None]
-            if kinds and all(kind == "INDIRECT" for kind in kinds):
-                joined |= words_of(one)
-            else:
-                kept.append(one)
-        return kept, joined
+    def _start(self, one: InputField) -> tuple[str, str] | None:
+        """A dataset's URN, and how the URNs of its fields begin."""
+        namespace, name = text(one.namespace), text(one.name)
+        urn = self._resolver.urn(namespace, name) if namespace is not None and name is not None else None
+        return None if urn is None else (urn.text, f"urn:li:schemaField:({urn.text},")
 
-    def _upstream(self, one: InputField, known: dict[tuple[str, str], DatasetUrn | None]) -> str | None:
-        namespace, name, field = text(one.namespace), text(one.name), text(one.field)
-        if namespace is None or name is None or field is None:
-            return None
-        key = (namespace, name)
-        if key not in known:
-            known[key] = self._resolver.urn(namespace, name)
-        urn = known[key]
-        return None if urn is None else f"urn:li:schemaField:({urn.text},{field})"
+    def _operation(self, said: str) -> str:
+        if not self._query:
+            return said
+        found = self._operations.get(said)
+        if found is None:
+            found = self._operations[said] = f"-- {said}\n{self._query}" if said else self._query
+        return found
 
-    def _made(self, words: Mapping[str, None], downstream: str, upstreams: Sequence[str]) -> Lineage:
-        operation = self._operation(words)
-        self._count += len(upstreams)
-        self._characters += len(upstreams) * (len(operation) + len(downstream)) + sum(map(len, upstreams))
+    def _count_in(self, lineage: Sequence[Lineage]) -> None:
+        """What these pairs will take where they are written out, before they are."""
         limits = self._options.limits
+        for operation, downstream, upstreams in lineage:
+            self._count += len(upstreams)
+            self._characters += len(upstreams) * (len(operation) + len(downstream)) + sum(map(len, upstreams))
         if self._count > limits.pairs or self._characters > limits.characters:
             raise UnconvertibleEvent(
                 f"the column lineage has more than {limits.pairs:,} pairs or {limits.characters:,} characters"
             )
-        return Lineage(operation, downstream, upstreams)
 
-    def _operation(self, words: Mapping[str, None]) -> str:
-        said = next(iter(words)) if len(words) == 1 else ",".join(sorted(words, key=lower_key))
-        if not self._query:
-            return said
-        return f"-- {said}\n{self._query}" if said else self._query
+
+def _without_indirect(inputs: Sequence[InputField | None]) -> tuple[list[InputField], dict[str, None]]:
+    """The inputs that give values, and the words of those that do not, which join the others'."""
+    joined: dict[str, None] = {}
+    kept: list[InputField] = []
+    for one in inputs:
+        kinds = [change.type for change in one.transformations or () if change is not None] if one is not None else []
+        if one is None:
+            continue
+        if kinds and all(kind == "INDIRECT" for kind in kinds):
+            joined |= words_of(one)
+        else:
+            kept.append(one)
+    return kept, joined
+
+
+def _said(one: InputField, joined: dict[str, None]) -> str:
+    """What was done to an input, in words and in their order."""
+    changes = one.transformations
+    if not changes and not joined:
+        return ""
+    if not joined and changes is not None and len(changes) == 1 and (change := changes[0]) is not None:
+        return f"{_part(change.type)}:{_part(change.subtype)}"
+    return ",".join(sorted(words_of(one) | joined, key=lower_key))
 
 
 def words_of(one: InputField) -> dict[str, None]:
@@ -118,10 +131,12 @@ def _part(value: Any) -> str:
     return value if type(value) is str else text(value) or "null"
 
 
-def _united(found: Sequence[tuple[str, Mapping[str, None]]]) -> list[tuple[str, dict[str, None]]]:
+def _united(found: Sequence[tuple[str, str, InputField]]) -> list[tuple[str, str, InputField]]:
     """As released: every upstream once, in the order of their URNs, each with the words of all."""
-    words = {word: None for _, own in found for word in own}
-    return [(upstream, words) for upstream in sorted({upstream for upstream, _ in found})]
+    words = {word: None for _, _, one in found for word in words_of(one)}
+    said = ",".join(sorted(words, key=lower_key))
+    by_urn = {upstream: one for _, upstream, one in found}
+    return [(said, upstream, by_urn[upstream]) for upstream in sorted_as_java(by_urn)]
 
 
 def pointer(part: str) -> str:
@@ -174,8 +189,8 @@ def input_output(
             urn = one.urn.text
             edge = {"destinationUrn": urn, "lastModified": stamp, "created": stamp}
             operations.append({"op": "add", "path": f"/{kind}/{pointer(urn)}", "value": edge})
-    for path in lineage_paths(lineage, options):
-        operations.append({"op": "add", "path": path, "value": {"confidenceScore": 0.5}})
+    paths = lineage_paths(lineage, options)
+    operations += [{"op": "add", "path": path, "value": {"confidenceScore": 0.5}} for path in paths]
     return operations
 
 
@@ -192,15 +207,16 @@ def lineage_paths(lineage: Sequence[Lineage], options: Options) -> list[str]:
 
 
 def _whole(lineage: Lineage) -> dict[str, Any]:
+    operation, downstream, upstreams = lineage
     made: dict[str, Any] = {
         "upstreamType": "FIELD_SET",
-        "upstreams": list(lineage.upstreams),
+        "upstreams": list(upstreams),
         "downstreamType": "FIELD_SET",
-        "downstreams": [lineage.downstream],
+        "downstreams": [downstream],
         "confidenceScore": 0.5,
     }
-    if lineage.operation:
-        made["transformOperation"] = lineage.operation
+    if operation:
+        made["transformOperation"] = operation
     return made
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+if TYPE_CHECKING:
+    from headgate.settings.record import OpenLineage
 
 #: DataHub's fabric words (com.linkedin.common.FabricType).
 FABRICS: Final = frozenset(
@@ -127,4 +130,46 @@ def rest_defaults(
         include_schema_metadata=True,
         use_patch=not released,
         released=released,
+    )
+
+
+def configured(settings: OpenLineage) -> Options:
+    """What `openlineage:` in headgate.yaml and the DATAHUB_OPENLINEAGE_* variables ask for."""
+    options = rest_defaults(
+        env=settings.env or None,
+        common_dataset_env=settings.common_dataset_env or None,
+        platform_instance=settings.platform_instance or None,
+        released=settings.released,
+    )
+    asked: dict[str, Any] = {name: value for name, value in settings.texts.items() if value} | dict(settings.switches)
+    if settings.use_patch is not None:
+        asked["use_patch"] = settings.use_patch
+    if settings.properties is not None:
+        asked["properties"] = [
+            PropertyRule(
+                path=one.path.split("."),
+                property=one.property,
+                kind=cast('Literal["arn", "string", "number"]', one.kind),
+                title=one.title,
+            )
+            for one in settings.properties
+        ]
+    paths = {
+        platform: [
+            PathSpec(paths=one.paths, platform_instance=one.platform_instance or None, env=one.env or None)
+            for one in specs
+        ]
+        for platform, specs in settings.path_specs.items()
+    }
+    connections = {
+        source: Connection(platform_instance=one.platform_instance or None, env=one.env or None)
+        for source, one in settings.connections.items()
+    }
+    return replace(
+        options,
+        logical_plan_limit=settings.logical_plan_limit,
+        domains=settings.domains,
+        path_specs=paths,
+        connections=connections,
+        **asked,
     )

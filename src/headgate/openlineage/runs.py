@@ -44,7 +44,7 @@ def event_type(said: str | None, options: Options) -> str | None:
 
 
 def instance(
-    run_id: str, kind: str | None, job_urn: str, inputs: Sequence[Found], outputs: Sequence[Found],
+    *, run_id: str, kind: str | None, job_urn: str, inputs: Sequence[Found], outputs: Sequence[Found],
     facets: Facets | None, options: Options, at: int,
 ) -> Iterator[tuple[str, dict[str, Any]]]:  # fmt: skip
     """The aspects of a run by name, in the order they are written. `at` is the event's time, milliseconds."""

@@ -66,6 +66,7 @@ class _Shape(NamedTuple):
     type: Mapping[str, Any]
     alone: str  #: tokens joined by dots
     parent: str  #: the same for a field that has children
+    shows: bool  #: whether the tokens may be seen in a field path: arrays, unions, words with dots
 
 
 class _Row(NamedTuple):
@@ -89,14 +90,7 @@ def schema_metadata(schema: Schema, platform: str, options: Options) -> Mapping[
     """
     if schema.fields is None:
         return None
-    rows: list[_Row] = []
-    _collect(schema.fields, -1, 0, rows, options.limits)
-    if options.released:
-        rows = [row for row in rows if row.parent < 0]
-        fields = [_field(row, row.name, _RELEASED.get(text(row.field.type) or "", _NULL_TYPE), options) for row in rows]
-    else:
-        paths = _paths(rows, options.limits)
-        fields = [_field(row, path, row.shape.type, options) for row, path in zip(rows, paths, strict=True)]
+    fields = _flat(schema.fields, options) or _deep(schema.fields, options)
     return {
         "schemaName": "",
         "version": 1,
@@ -105,6 +99,36 @@ def schema_metadata(schema: Schema, platform: str, options: Options) -> Mapping[
         "platformSchema": {"com.linkedin.schema.MySqlDDL": {"tableSchema": _table_schema(schema.fields)}},
         "fields": fields,
     }
+
+
+def _flat(fields: list[Field | None], options: Options) -> list[dict[str, Any]] | None:
+    """The short way for what most schemas are, a plain list of columns; None for any other."""
+    if options.released or options.field_descriptions or len(fields) > options.limits.fields:
+        return None
+    made: list[dict[str, Any]] = []
+    for field in fields:
+        if field is None or field.fields is not None:
+            return None
+        name, kind, description = field.name, field.type, field.description
+        if type(name) is not str or type(kind) is not str or len(kind) > _CACHED or "[" in name or "]" in name:
+            return None
+        if description is not None and type(description) is not str:
+            return None
+        shape = _cached_shape(kind)
+        if shape.shows:
+            return None
+        made.append({"fieldPath": name, "nativeDataType": kind, "type": shape.type})
+    return made
+
+
+def _deep(fields: list[Field | None], options: Options) -> list[dict[str, Any]]:
+    rows: list[_Row] = []
+    _collect(fields, -1, 0, rows, options.limits)
+    if options.released:
+        top = [row for row in rows if row.parent < 0]
+        return [_field(row, row.name, _RELEASED.get(text(row.field.type) or "", _NULL_TYPE), options) for row in top]
+    paths = _paths(rows, options.limits)
+    return [_field(row, path, row.shape.type, options) for row, path in zip(rows, paths, strict=True)]
 
 
 def _field(row: _Row, path: str, kind: Mapping[str, Any], options: Options) -> dict[str, Any]:
@@ -147,7 +171,15 @@ def _shape(kind: str | None) -> _Shape:
     parent = f"[type={token}].[type=struct]" if token in ("array", "map") else f"[type={token}]"
     if token not in ("array", "map", "union", "struct"):
         parent = "[type=struct]"
-    return _Shape(_TYPES.get(word, _NULL_TYPE), ".".join(tokens), parent)
+    alone = ".".join(tokens)
+    shows = any(_shows(one) for one in (alone, parent))
+    return _Shape(_TYPES.get(word, _NULL_TYPE), alone, parent, shows)
+
+
+def _shows(tokens: str) -> bool:
+    if "[type=array]" in tokens or "[type=union]" in tokens:
+        return True
+    return not all(part.startswith("[") or part.endswith("]") for part in tokens.split("."))
 
 
 _cached_shape: Final = lru_cache(maxsize=4096)(_shape)
@@ -169,13 +201,13 @@ def _expanded(kind: str) -> list[str]:
         word = _word(kind, at)
         token = _TOKENS.get(word, word)
         tokens.append(f"[type={token}]")
-        if token not in ("array", "map"):
+        if token not in {"array", "map"}:
             return tokens
         found = _MARK.search(kind, at)
         if found is None or found[0] != "<" or not closed or len(tokens) >= _MOST_TOKENS:
             return [*tokens, "[type=unknown]"]
         inner = found.end()
-        if token == "map":
+        if token == "map":  # noqa: S105 - no password
             inner = _after_comma(kind, inner)
             if inner < 0:
                 return [*tokens, "[type=unknown]"]
@@ -199,11 +231,7 @@ def _after_comma(kind: str, at: int) -> int:
 
 def _paths(rows: list[_Row], limits: Limits) -> list[str]:
     """The field paths, plain where the schema knows neither arrays nor unions."""
-    full = any("[type=array]" in row.tokens or "[type=union]" in row.tokens for row in rows)
-    odd = any("[" in row.name or "]" in row.name for row in rows) or any("." in row.tokens for row in rows)
-    if not full and not odd:
-        if all(row.parent < 0 for row in rows):
-            return [row.name for row in rows]
+    if not any(row.shape.shows or "[" in row.name or "]" in row.name for row in rows):
         return _joined(rows, limits, plain=True)
     paths = _joined(rows, limits, plain=False)
     if any("[type=array]" in path or "[type=union]" in path for path in paths):

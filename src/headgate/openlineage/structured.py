@@ -1,4 +1,4 @@
-"""This file is where facets of jobs become structured properties: the Step Functions ARN, and whatever else is asked."""
+"""This file is where facets of jobs become structured properties: the Step Functions ARN, and what else is asked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def structured_properties(facets: Facets | None, options: Options) -> tuple[Chan
             found.append((rule.property, wrapped))
     if not found:
         return None, wrong
-    assigned = [{"propertyUrn": urn, "values": [value]} for urn, value in found]
+    assigned: list[dict[str, Any]] = [{"propertyUrn": urn, "values": [value]} for urn, value in found]
     if options.upsert_properties:
         return ("UPSERT", {"properties": assigned}), wrong
     operations = [

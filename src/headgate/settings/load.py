@@ -10,6 +10,7 @@ from typing import Final
 from headgate.errors import InvalidConfiguration
 from headgate.job import Lake
 from headgate.model import Json
+from headgate.settings import openlineage
 from headgate.settings import top as keys
 from headgate.settings.datasets import environment_rules, read_rules, read_text
 from headgate.settings.jobs import read_jobs
@@ -17,7 +18,7 @@ from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
 from headgate.settings.notify import read_notifications
 from headgate.settings.reading import Key, Report, Section, found, mask_url, source
-from headgate.settings.record import DataHub, Secret, Settings
+from headgate.settings.record import DataHub, OpenLineage, Secret, Settings
 from headgate.settings.top import Top
 from headgate.settings.triggers import read_triggers
 
@@ -138,6 +139,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         rules=tuple(rules),
         notify=tuple(notify),
         datahub=_datahub(top),
+        openlineage=_openlineage(top, environ),
         lambda_region=top.get(keys.LAMBDA_REGION),
         mapping_file=_mapping_file(environ),
         effective=tuple(report.effective.values()),
@@ -230,6 +232,11 @@ def _datahub(top: Top) -> DataHub:
         click_window=top.get(keys.CLICK_WINDOW),
         job_arn_property=top.get(keys.ARN_PROPERTY),
     )
+
+
+def _openlineage(top: Top, environ: Mapping[str, str]) -> OpenLineage:
+    values = {key.name.partition(".")[2]: top.get(key) for key in openlineage.SCALARS}
+    return openlineage.read_openlineage(top.section(openlineage.OPENLINEAGE), values, environ)
 
 
 def _mapping_file(environ: Mapping[str, str]) -> Path | None:

@@ -76,6 +76,52 @@ class DataHub:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineagePath:
+    """Where the name of a table is in paths of one platform. Empty texts say nothing."""
+
+    paths: Sequence[str]
+    platform_instance: str = ""
+    env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageConnection:
+    """What the datasets of one source have in common. Empty texts say nothing."""
+
+    platform_instance: str = ""
+    env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageProperty:
+    """A member of a job's facet that becomes a structured property."""
+
+    path: str  #: FACET.MEMBER
+    property: str  #: URN
+    kind: str  #: arn, string or number
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLineage:
+    """How events are converted for DataHub; `headgate.openlineage.configured` makes the converter's options of it."""
+
+    env: str = "PROD"
+    common_dataset_env: str = ""
+    platform_instance: str = ""
+    released: bool = False
+    use_patch: bool | None = None  #: None: as the converter that is equalled does by default
+    alias_memory: int = 0  #: symlinks remembered from event to event
+    logical_plan_limit: int | None = None  #: characters
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])  #: by the option's name; "" says nothing
+    switches: Mapping[str, bool] = field(default_factory=dict[str, bool])  #: by the option's name
+    domains: Sequence[str] = ()
+    path_specs: Mapping[str, Sequence[LineagePath]] = field(default_factory=dict[str, Sequence[LineagePath]])
+    connections: Mapping[str, LineageConnection] = field(default_factory=dict[str, LineageConnection])
+    properties: Sequence[LineageProperty] | None = None  #: None: the ARN of Step Functions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
     """One setting as it is in force: secrets are already masked."""
 
@@ -110,6 +156,7 @@ class Settings:
     rules: Sequence[Rule] = ()
     notify: Sequence[Notification] = ()
     datahub: DataHub = field(default_factory=DataHub)
+    openlineage: OpenLineage = field(default_factory=OpenLineage)
     lambda_region: str = ""
     mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE
     effective: Sequence[Effective] = field(default=(), repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from headgate.settings import datasets, jobs, notify, triggers
+from headgate.settings import datasets, jobs, notify, openlineage, triggers
 from headgate.settings import top as keys
 from headgate.settings.engines import ENGINES
 from headgate.settings.reading import Key, Named
@@ -30,6 +30,10 @@ def chapters() -> Iterator[tuple[str, Sequence[Named]]]:
     yield "headgate.yaml", [*keys.SCALARS, *keys.PARTS, *keys.SECTIONS]
     yield "datahub", keys.OF_DATAHUB
     yield "datahub.allow", keys.OF_ALLOW
+    yield "openlineage", openlineage.PARTS
+    yield "A platform's path_specs", openlineage.PATH_SPEC
+    yield "A connection", openlineage.CONNECTION
+    yield "A property of a job's facet", openlineage.PROPERTY_KEYS
     yield "A job", jobs.POLICY
     yield "A job's retry", jobs.BACKOFF
     for name, engine in ENGINES.items():

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from headgate.model import FiresFor
+from headgate.settings import openlineage
 from headgate.settings.datasets import DATASETS
 from headgate.settings.jobs import JOBS
 from headgate.settings.kinds import (
@@ -302,11 +303,13 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     CLICK_WINDOW,
     ARN_PROPERTY,
     LAMBDA_REGION,
+    *openlineage.SCALARS,
 )
-SECTIONS: Final[Sequence[Part]] = (AUTH, LOG, LAKE, DATAHUB, AWS)
+SECTIONS: Final[Sequence[Part]] = (AUTH, LOG, LAKE, DATAHUB, AWS, openlineage.OPENLINEAGE)
 PARTS: Final[Sequence[Part]] = (JOBS, TRIGGERS, DATASETS, INBOXES, NOTIFY)
 OF_DATAHUB: Final[Sequence[Part]] = (ALLOW, CORS)
 OF_ALLOW: Final[Sequence[Part]] = (PRIVILEGES, ARNS)
+_INNER: Final[Mapping[str, Sequence[Part]]] = {"datahub": OF_DATAHUB, "openlineage": openlineage.PARTS}
 
 
 class Top:
@@ -320,7 +323,7 @@ class Top:
         root.only([*PARTS, *plain, *SECTIONS], free="x-")
         for part in SECTIONS:
             inner: list[Named] = [replace(key, name=key.name[len(part.name) + 1 :]) for key in _of(part)]
-            self.section(part).only([*inner, *(OF_DATAHUB if part is DATAHUB else ())])
+            self.section(part).only([*inner, *_INNER.get(part.name, ())])
 
     def section(self, part: Part) -> Section:
         return self._sections[part.name]

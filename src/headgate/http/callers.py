@@ -83,6 +83,11 @@ class Callers:
         """
         if not self.by_datahub or self._bears_token(headers) or self._guard.has_session(headers):
             return self._guard.caller(method, headers)
+        if not headers.get(b"authorization") and not headers.get(b"cookie"):
+            raise NotAuthenticated(
+                "this needs `Authorization: Bearer …` with HEADGATE_TOKEN (auth.token; set it for the server and"
+                f" for the command line), or the token or session of a DataHub user who has {MANAGES}"
+            )
         who = await self._known(method, headers)
         if who.identity is None or MANAGES not in who.identity.privileges:
             raise Forbidden(f"{who.actor} may not see or change jobs and runs here; DataHub must grant {MANAGES}")

@@ -166,7 +166,10 @@ class IngestionDoor:
         if isinstance(found, Refusal):
             status, code = REFUSED[found.why]
             return _failed(status, self._plain(found.message), facts={**facts, "outcome": code})
-        run = await self._commit(found)
+        try:
+            run = await self._commit(found)
+        except NotFound as error:  # the job was deleted while we looked
+            return _failed(422, self._plain(str(error)), facts={**facts, "outcome": "no_job"})
         run = await self.waiting.landed(run, self.patience)
         return self._told(run, {**facts, "job": run.job, "run": run.id, "outcome": clicked.stage(run).value})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -79,11 +79,17 @@ class AuditEntry:
     detail: Mapping[str, Any]
 
 
+_BY_TIME = "lambda-"  #: what stands before a time where a run is named by it
+_LONGEST_FUNCTION = 3_600.0  #: seconds; AWS ends a function after 900
+
+
 def find_run(connection: Connection, name: str) -> Run:
     """The run of this id: ours, an attempt's, the engine's own, or the beginning of ours if it is the only one.
 
+    `lambda-2025-01-01T12:34:56Z` is the Lambda run that started in that second, if it is the only one.
+
     Raises:
-        NotFound: there is none, or a beginning fits several.
+        NotFound: there is none, or what was given fits several.
     """
     own = name.partition("_attempt_")[0]
     for table in (schema.run, schema.history):
@@ -93,6 +99,8 @@ def find_run(connection: Connection, name: str) -> Run:
         statement = sa.select(table).where(table.c.external_id == name).order_by(table.c.seq.desc()).limit(1)
         if row := connection.execute(statement).first():
             return rows.to_run(row)
+    if name.startswith(_BY_TIME):
+        return _dispatched(connection, name)
     if own.startswith("jr_") and len(own) >= 7:
         found = [
             row
@@ -104,6 +112,25 @@ def find_run(connection: Connection, name: str) -> Run:
         if found:
             raise NotFound("single run", name, "several begin like that; give more of the id")
     raise NotFound("run", name, "see `headgate runs list`")
+
+
+def _dispatched(connection: Connection, name: str) -> Run:
+    try:
+        second = datetime.fromisoformat(name.removeprefix(_BY_TIME)).replace(microsecond=0)
+    except ValueError:
+        raise NotFound("run", name, "after lambda- a time is expected, such as 2025-01-01T12:34:56Z") from None
+    at = (second if second.tzinfo else second.replace(tzinfo=UTC)).timestamp()
+    found: list[Any] = []
+    for table in (schema.run, schema.history):
+        statement = sa.select(table).where(
+            table.c.engine == "lambda", table.c.started_at >= at, table.c.started_at < at + 1
+        )
+        if table is schema.history:  # found by its index: what ended soon after, as functions do
+            statement = statement.where(table.c.ended_at >= at, table.c.ended_at < at + _LONGEST_FUNCTION)
+        found.extend(connection.execute(statement.limit(2)))
+    if len(found) == 1:
+        return rows.to_run(found[0])
+    raise NotFound("single run" if found else "run", name, "see `headgate runs list`")
 
 
 def list_runs(connection: Connection, wanted: RunFilter, *, before: int | None, limit: int) -> Page[Run]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.gms import TOKEN, FakeGms
-from worlds import DATASET, dataset
+from worlds import DATASET, assigned, dataset, job
 
 from headgate.app import App, open_reading
 from headgate.datahub import GmsClient
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_app_tells_datahub_what_the_outbox_holds(gms: FakeGms, project: Path) -> None:
-    """Written while DataHub was away, delivered when it is back, by the gate's own client."""
+    """Written while DataHub was away, delivered when it is back; what is refused for good is counted in /readyz."""
     app = App.build(load(project, {"DATAHUB_GMS_URL": gms.url, "DATAHUB_GMS_TOKEN": TOKEN}), worker=True, doors=False)
     gms.misbehave("/aspects", "503", times=2, seconds=0.01)
     app.start()
@@ -39,10 +39,15 @@ def test_the_app_tells_datahub_what_the_outbox_holds(gms: FakeGms, project: Path
         while not app.gate.datahub.dataset(DATASET).exists and time.monotonic() < until:
             time.sleep(0.02)
         facts = app.gate.datahub.dataset(DATASET)
+        wait_for(app.ledger.tell(messages_for([assigned(job("a"), nowhere="x")])))
+        while app.readiness()["outbox"]["refused_by_datahub"] == 0 and time.monotonic() < until:  # type: ignore[index] # a dict
+            time.sleep(0.02)
+        refused = app.readiness()["outbox"]["refused_by_datahub"]  # type: ignore[index] # a dict
     finally:
         app.close()
 
     assert (facts.exists, list(facts.tags)) == (True, ["urn:li:tag:a"])
+    assert refused == 1
     with pytest.raises(Unavailable, match="closed"):
         app.gate.datahub.dataset(DATASET)
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ import structlog
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
 from headgate.embedded.port import EmbeddedDataHub
+from headgate.embedded.tables import written
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
@@ -29,9 +30,9 @@ from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
 from headgate.flow.watch import Watch
 from headgate.gate import Gate
 from headgate.ledger.store import Ledger, wait_for
-from headgate.model import Json
+from headgate.model import Json, Run
 from headgate.openlineage import rest_defaults
-from headgate.ports import DataHub, Engine, Reporter
+from headgate.ports import DataHub, Engine, Message, Reporter
 from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
@@ -127,8 +128,9 @@ class App:
         announcer = Announcer.of(
             [Subscription(channel=one.name, on=frozenset(one.on), job=one.job) for one in self.settings.notify]
         )
+        told: Callable[[Run], Sequence[Message]] = written if isinstance(self.datahub, EmbeddedDataHub) else _no_message
         noting = Noting(tuple(self._relays))
-        ledger.announce = lambda run, was_failing: [*announcer(run, was_failing), *noting.ended(run)]
+        ledger.announce = lambda run, was_failing: [*announcer(run, was_failing), *noting.ended(run), *told(run)]
         ledger.announce_start = noting.started
         ledger.on_claimed = self._dispatcher.start
         ledger.on_adopted = self._dispatcher.take_over
@@ -233,6 +235,11 @@ def _datahub(settings: Settings) -> tuple[DataHub, Callable[[], None]]:
 
     client = connect(settings.datahub)
     return client, client.close
+
+
+def _no_message(_run: Run) -> Sequence[Message]:
+    """A DataHub that is configured learns of tables by their lineage."""
+    return ()
 
 
 def _nothing() -> None:

@@ -19,6 +19,7 @@ from headgate.settings.record import Secret
 
 LOCAL: Final = "urn:li:corpuser:local"
 TOKEN: Final = "urn:li:corpuser:headgate"  # noqa: S105 - a name, no secret
+_PROPERTY: Final = "urn:li:structuredProperty:"
 _JOBS: Final = 100  #: DataJobs that are looked at for one dataset
 _RUNS: Final = 20  #: of its runs
 
@@ -88,7 +89,8 @@ class EmbeddedDataHub:
         for one in cast("list[Any]", listed or []):
             given = cast("Mapping[str, Any]", one)
             values = cast("list[Mapping[str, Any]]", given.get("values") or [])
-            if given.get("propertyUrn") == prop and len(values) == 1:
+            urn = str(given.get("propertyUrn"))
+            if prop in (urn, urn.removeprefix(_PROPERTY)) and len(values) == 1:
                 text = values[0].get("string")
                 return text if isinstance(text, str) else None
         return None

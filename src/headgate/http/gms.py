@@ -7,96 +7,27 @@ OpenAPI each have their own shape of error, and their clients read it.
 from __future__ import annotations
 
 import asyncio
-import time
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
-import msgspec
-import structlog
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from headgate import __version__
 from headgate.embedded import graph, restli
-from headgate.embedded.catalog import Catalog
 from headgate.embedded.changes import Malformed, Unmet
 from headgate.embedded.nodes import Asked
-from headgate.embedded.port import LOCAL, TOKEN
-from headgate.errors import Forbidden, HeadgateError, Invalid, NotAuthenticated, NotFound
-from headgate.http.answers import MAX_BODY as USUAL
+from headgate.errors import HeadgateError, Invalid
+from headgate.http import gms_openapi
 from headgate.http.answers import Answer, TooLarge, problem_headers, status_of
-from headgate.http.auth import Guard, Headers, is_loopback
+from headgate.http.gms_door import Door, Here, most
 
-T = TypeVar("T")
-#: Bytes of a body. The SDK sends up to 15 MB in one call.
-MAX_BODY: Final = 16 * 1024 * 1024
-#: Paths that are DataHub's, and may have bodies as large as its clients send.
-PREFIXES: Final = ("/aspects", "/entities", "/openapi/v3")
+__all__ = ["most", "router"]
+
 PATIENCE: Final = 60.0  #: seconds for one call
 
 router = APIRouter(include_in_schema=False)
-_decoder = msgspec.json.Decoder()
-_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-def most(path: str) -> int:
-    """Bytes a body may have that is sent to this path."""
-    large = any(path == one or path.startswith(one + "/") for one in PREFIXES)
-    return MAX_BODY if large else USUAL
-
-
-class Door:
-    """One call: the catalog, the body, and who is calling."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.catalog: Catalog = request.app.state.catalog
-        self._guard: Guard = request.app.state.guard
-        self._headers: Headers = dict(request.scope["headers"])
-        self._afar = not is_loopback(request.app.state.address[0])
-
-    def reader(self) -> str:
-        """Who reads. On loopback anybody at this machine may, whatever bearer they show."""
-        if self._afar:
-            return self.writer()
-        return TOKEN if self._guard.needs_login else LOCAL
-
-    def writer(self) -> str:
-        """Who writes: with HEADGATE_TOKEN set, its bearer. Raises NotAuthenticated, Forbidden."""
-        return self._guard.caller("POST", self._headers).actor
-
-    async def body(self) -> Any:
-        """The body as JSON, unpacked where it is gzip.
-
-        Raises:
-            Malformed: it is no JSON. TooLarge: it is larger than MAX_BODY, or unpacks to more.
-        """
-        raw = await self.request.body()
-        if self._headers.get(b"content-encoding", b"").lower() == b"gzip":
-            raw = _unpacked(raw)
-        try:
-            return await asyncio.to_thread(_decoder.decode, raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise Malformed(f"body: expected JSON: {error}") from error
-
-    async def mapping(self) -> Mapping[str, Any]:
-        found = await self.body()
-        if not isinstance(found, dict):
-            raise Malformed("body: expected a JSON object")
-        return cast("Mapping[str, Any]", found)
-
-    async def work(self, call: Callable[..., T], *args: Any) -> T:
-        """Do something with the database, in a thread."""
-        return await asyncio.to_thread(call, *args)
-
-
-async def _door(request: Request) -> Door:
-    return Door(request)
-
-
-Here = Annotated[Door, Depends(_door)]
-Answering = Callable[[Door], Awaitable[Response]]
+router.include_router(gms_openapi.router)
 
 
 # -- who we are
@@ -234,19 +165,6 @@ def restli_status(error: HeadgateError) -> int:
     return 422 if isinstance(error, (Invalid, Unmet)) else status_of(error)
 
 
-def openapi_status(error: HeadgateError) -> tuple[int, str]:
-    if isinstance(error, Unmet):
-        return 412, "Precondition Error"
-    if isinstance(error, NotAuthenticated):
-        return 401, "Authentication Error"
-    if isinstance(error, Forbidden):
-        return 403, "Authorization Error"
-    if isinstance(error, NotFound):
-        return 404, "Not Found"
-    status = status_of(error)
-    return status, "Validation Error" if status == 400 else "Error"
-
-
 def _raw(request: Request, name: str) -> str:
     """A query parameter as it was sent: a list of URNs has commas between them, and encoded ones in them."""
     for part in request.url.query.split("&"):
@@ -254,18 +172,3 @@ def _raw(request: Request, name: str) -> str:
         if key == name:
             return text
     return ""
-
-
-def _unpacked(raw: bytes) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacker.decompress(raw, MAX_BODY + 1)
-    except zlib.error as error:
-        raise Malformed("body: it is no gzip, whatever Content-Encoding says") from error
-    if len(plain) > MAX_BODY:
-        raise TooLarge
-    return plain
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.types import DecimalType, LongType, StringType
+from pyiceberg.types import DecimalType, DoubleType, LongType, StringType
 
 from headgate.lake.arrow import Batch
 from headgate.lake.columns import INGESTED_AT, SOURCE_FILE, SOURCE_ID, schema_of
@@ -27,6 +28,8 @@ SCHEMA = arrow_schema(
             "line": LongType(),
             "scale": LongType(),
             "amount": DecimalType(38, 6),
+            "weight": DoubleType(),
+            "share": DoubleType(),
         }
     )
 )
@@ -41,6 +44,8 @@ def rows(count: int = ROWS) -> Batch:
         pa.array(range(count), pa.int64()),
         pa.array([n % 3 for n in range(count)], pa.int64()),
         pa.array(range(count), pa.int64()).cast(pa.decimal128(38, 6)),
+        pa.array([n / 8 for n in range(count)]),
+        pa.array([math.sin(n) if n % 5 else None for n in range(count)]),
         pa.DictionaryArray.from_arrays(places, pa.array(["f" * 64])),
         pa.DictionaryArray.from_arrays(places, pa.array(["s3://b/a.csv"])),
         pa.nulls(count, pa.timestamp("us")),
@@ -71,6 +76,14 @@ def test_values_that_come_again_are_written_once(tmp_path: Path) -> None:
     assert with_one == {"series", "batch", "scale", SOURCE_ID, SOURCE_FILE, INGESTED_AT}
 
 
+def test_only_what_gets_smaller_is_compressed(tmp_path: Path) -> None:
+    """Told from the first rows: fractions as they are measured stay as large as they are."""
+    found = columns(written(tmp_path, rows()))
+
+    assert {name for name, one in found.items() if one.compression == "UNCOMPRESSED"} == {"share"}
+    assert {one.compression for one in found.values()} == {"UNCOMPRESSED", "ZSTD"}
+
+
 def test_bounds_are_kept_where_they_let_a_file_be_passed_over(tmp_path: Path) -> None:
     """Numbers, keys and texts that stand together or in order; not texts in any order. A short file has all."""
     found = columns(written(tmp_path, rows()))
@@ -85,7 +98,7 @@ def test_what_comes_as_dictionaries_is_read_back_as_plain_columns(tmp_path: Path
     """Dictionaries of different rows that make one group are put together; a reader finds texts."""
     first, second = rows(3), rows(2)
     other = pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.int32()), pa.array(["a", "b"]))
-    file = written(tmp_path, first, second.set_column(6, SOURCE_ID, other))
+    file = written(tmp_path, first, second.set_column(8, SOURCE_ID, other))
 
     found = file.read()
     assert found.schema.types == SCHEMA.types

@@ -26,6 +26,8 @@ GROUP: Final = 120_000
 FILE: Final = 1 << 30
 #: Rows of a file's beginning that tell how its columns are written.
 _SAMPLE: Final = 20_000
+_CODEC: Final = "zstd"
+_LEVEL: Final = 1
 #: Columns whose bounds are always kept: by them `present` finds out what is in the table.
 _KEYS: Final = frozenset({SOURCE_ID, "source_id"})
 #: Seconds after which the files of a run that never ended are taken away.
@@ -46,6 +48,7 @@ class Layout:
 
     schema: ArrowSchema  #: as the rows come: columns that we know to repeat come as dictionaries already
     repeating: list[str]  #: written with a dictionary; trying one in vain costs as much as the writing itself
+    packed: list[str]  #: compressed
     bounded: list[str]  #: with least and greatest value, by which whole files can be passed over
 
 
@@ -62,6 +65,7 @@ def layout(rows: Array, schema: ArrowSchema) -> Layout:
     return Layout(
         schema=came,
         repeating=[one.name for one in came if _repeats(sample.column(one.name))],
+        packed=[one.name for one in came if _shrinks(sample.column(one.name))],
         bounded=[one.name for one in came if one.name in _KEYS or _ordered(sample.column(one.name))],
     )
 
@@ -72,6 +76,14 @@ def _repeats(values: Array) -> bool:
     if pa.types.is_decimal(values.type) or pa.types.is_floating(values.type):
         return False  # amounts hardly do
     return len(values) < _SAMPLE or 2 * call("count_distinct", values).as_py() <= len(values)
+
+
+def _shrinks(values: Array) -> bool:
+    """Whether compressing is worth the while: measured fractions hardly get smaller, whatever is tried."""
+    if not pa.types.is_floating(values.type) or len(values) < _SAMPLE:
+        return True
+    plain = pa.concat_arrays(values.chunks).drop_null().buffers()[1]
+    return plain is None or 10 * len(pa.compress(plain, _CODEC, asbytes=True)) < 8 * len(plain)
 
 
 def _ordered(values: Array) -> bool:
@@ -89,7 +101,7 @@ class _Writer:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")
         self._folder, self._name, self._schema = folder, name, schema
         self._file: pq.ParquetWriter | None = None
-        self._layout = Layout(schema=schema, repeating=[], bounded=[])  # of the file, told when it is begun
+        self._layout = Layout(schema=schema, repeating=[], packed=[], bounded=[])  # of the file, told when it is begun
         self._written = 0
 
     def write(self, group: list[Batch]) -> None:
@@ -101,8 +113,8 @@ class _Writer:
             self._file = pq.ParquetWriter(
                 path,
                 self._layout.schema,
-                compression="zstd",
-                compression_level=1,
+                compression={one: _CODEC if one in self._layout.packed else "none" for one in self._schema.names},  # pyright: ignore[reportArgumentType] - one for each column is taken, too
+                compression_level=dict.fromkeys(self._layout.packed, _LEVEL),
                 use_dictionary=self._layout.repeating,  # pyright: ignore[reportArgumentType] - names are taken, too
                 write_statistics=self._layout.bounded,  # pyright: ignore[reportArgumentType] - as above
                 store_schema=False,  # dictionaries are our affair: readers are to find plain columns

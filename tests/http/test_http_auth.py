@@ -32,6 +32,20 @@ def test_a_foreign_host_is_refused(world: World, host: str, path: str) -> None:
     assert "this machine" in answer.json()["message"]
 
 
+def test_where_callers_are_known_the_console_has_any_name(guarded: World) -> None:
+    """A proxy on this machine may have given it one; who shows no token is sent to log in, and events stay guarded."""
+    headers = {"host": "datahub.example.com"}
+    page = guarded.call("GET", "/headgate/", headers={**headers, "accept": "text/html"})
+    login = guarded.call("POST", "/headgate/login", content="token=secret", headers=headers)
+    cookie = {"cookie": login.headers["set-cookie"].partition(";")[0]}
+
+    assert (page.status_code, page.headers["location"]) == (303, "/headgate/login?next=/headgate/")
+    assert guarded.call("GET", "/headgate/", headers={**headers, **cookie}).status_code == 200
+    foreign = {**headers, **cookie, "origin": "https://evil.example", "x-headgate-request": "1"}
+    assert guarded.call("POST", f"{API}/runs", headers=foreign, json={"job": "views"}).status_code == 403
+    assert guarded.call("GET", "/metrics", headers=headers).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:8090", "[::1]:8090", "LOCALHOST:8090"])
 def test_our_own_names_are_taken(world: World, host: str) -> None:
     """Any port: it may be forwarded."""

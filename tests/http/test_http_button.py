@@ -408,7 +408,7 @@ def test_the_last_run_is_followed_until_it_ends(page: Page, stage: tuple[str, St
     page.ask("new Promise(done => setTimeout(done, 1500)).then(() => 1)")
 
     assert len(said.asked) == count
-    assert page.ask(f"{badge}.getAttribute('role')") == "status"
+    assert page.ask(f"{badge}.querySelector('[role=status]').innerText") == "Last run succeeded"
     assert (said.asked[-1][0], said.asked[-1][1]) == ("GET", f"runs/{RUN}")
 
 
@@ -544,8 +544,8 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize(
     "csp",
     [
-        "default-src 'none'; script-src 'nonce-abc'; style-src 'nonce-abc'; connect-src 'self'; base-uri 'self'",
-        "default-src 'none'; script-src 'nonce-abc' 'strict-dynamic'; style-src 'nonce-abc'; connect-src 'self'",
+        "default-src 'none'; script-src 'nonce-abc'; style-src 'nonce-abc'; img-src data:; connect-src 'self'; base-uri 'self'",
+        "default-src 'none'; script-src 'nonce-abc' 'strict-dynamic'; style-src 'nonce-abc'; img-src data:; connect-src 'self'",
     ],
 )
 def test_a_strict_csp_is_no_hindrance(page: Page, tmp_path: Path, csp: str) -> None:
@@ -622,3 +622,17 @@ def test_behind_nginx_as_the_page_says(
 def _listens(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_chosen_theme_is_followed_at_once(page: Page, stage: tuple[str, Staged]) -> None:
+    """Nothing is drawn anew, and the button changes its colours all the same."""
+    url, _ = stage
+    open_dataset(page, url)
+    light = page.ask(f"getComputedStyle({PRESS}).backgroundColor")
+    page.ask("document.querySelector('#theme').click()")
+    page.until(f"{BUTTON}.hasAttribute('data-dark')")
+    dark = page.ask(f"getComputedStyle({PRESS}).backgroundColor")
+    page.ask("document.querySelector('#theme').click()")
+    page.until(f"!{BUTTON}.hasAttribute('data-dark')")
+
+    assert dark != light

@@ -400,6 +400,39 @@ def test_without_a_frontend_nothing_is_proxied(world: World) -> None:
     assert world.call("GET", "/headgate/button.js").status_code == 200
 
 
+def test_problems_have_their_looks_under_any_name(url: str) -> None:
+    """The page that says what is wrong gets its style sheet, whatever DataHub is called."""
+    answer = call(f"{url}/headgate/nothing", headers={"host": "datahub.example.com", "accept": "text/html"})
+    style = re.search(r'href="(/headgate/static/[^"]+css[^"]*)"', answer.text)
+
+    assert answer.status_code in (401, 404), answer.text
+    if style:
+        assert call(url + style[1], headers={"host": "datahub.example.com"}).status_code == 200
+
+
+def test_a_length_beside_chunks_goes_no_further(frontend: FakeFrontend, url: str) -> None:
+    """Two readers could take such a body for two different ones (request smuggling)."""
+    ask = b"POST /openapi/probe/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n" \
+          b"Connection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n"  # fmt: skip
+    before = len(frontend.asked)
+    raw(url, ask)
+
+    assert all(one.body == b"abc" and not one.header("content-length") for one in frontend.asked[before:])
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"CONNECT x:443 HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET http://other/x HTTP/1.1", b"GET x HTTP/1.1"],
+)
+def test_odd_targets_harm_nobody(url: str, request_line: bytes) -> None:
+    """Whatever is answered, it is answered, and the next request is, too."""
+    answered = raw(url, request_line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert answered.startswith(b"HTTP/1.1 ")
+    assert b" 500 " not in answered.partition(b"\r\n")[0]
+    assert call(f"{url}/login").status_code == 200
+
+
 def test_websockets_are_refused(url: str) -> None:
     """In words, and the connection does not hang."""
     ask = b"GET /api/socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \

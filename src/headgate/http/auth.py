@@ -57,6 +57,7 @@ class Guard:
         self._token = _text(settings.token)
         self._events_token = _text(settings.events_token)
         self._loopback = is_loopback(host)
+        self._knows_callers = bool(self._token) or settings.datahub.configured
         self._key = hashlib.sha256(b"headgate console\0" + self._token).digest() if self._token else b""
 
     @property
@@ -71,9 +72,18 @@ class Guard:
                 f"Host {host[:100]!r} is not this machine; call http://localhost, or send a bearer token"
                 " (HEADGATE_TOKEN, for events HEADGATE_EVENTS_TOKEN)"
             )
-        origin = headers.get(b"origin")
-        if origin is not None and not same_origin(origin, host):
-            raise Forbidden("this call comes from another site's page; a page may only call the host it came from")
+        _check_origin(headers)
+
+    def check_console(self, headers: Headers) -> None:
+        """Refuse what another site's page may have sent to the console. Raises Forbidden.
+
+        Where callers must show who they are, any Host will do: a proxy before us may have given us a public name, and a
+        page that came under a false one has no session here.
+        """
+        if self._knows_callers:
+            _check_origin(headers)
+        else:
+            self.check_place(headers)
 
     def bears_events_token(self, headers: Headers) -> bool:
         return bool(self._events_token) and bears(headers, self._events_token)
@@ -103,7 +113,7 @@ class Guard:
             raise NotAuthenticated("the bearer token is not the one of HEADGATE_TOKEN (auth.token)")
         if not self._token and not self._loopback:
             raise NotAuthenticated("HEADGATE_TOKEN is not set on the server, so it answers nobody from afar")
-        self.check_place(headers)
+        self.check_console(headers)
         by = "cookie" if self._token else "nobody"
         if self._token and not self.has_session(headers):
             raise NotAuthenticated("this needs `Authorization: Bearer …` with the token of HEADGATE_TOKEN (auth.token)")
@@ -136,6 +146,12 @@ class Guard:
         if not (expires.isascii() and expires.isdigit() and len(expires) < 15 and signature.isascii()):
             return False
         return hmac.compare_digest(signature, self._sign(expires)) and int(expires) > time.time()
+
+
+def _check_origin(headers: Headers) -> None:
+    origin = headers.get(b"origin")
+    if origin is not None and not same_origin(origin, headers.get(b"host", b"").decode("latin-1")):
+        raise Forbidden("this call comes from another site's page; a page may only call the host it came from")
 
 
 def _check_browser(headers: Headers, by: str) -> None:

@@ -106,8 +106,10 @@ class Port:
         if path in ("/healthz", button.PATH):
             return None
         try:
-            if not _under(path, "/headgate") or path.startswith(_OPEN):
+            if not _under(path, "/headgate"):
                 self._guard.check_place(headers)
+            elif path.startswith(_OPEN):
+                self._guard.check_console(headers)
             else:
                 scope["headgate.caller"] = await self._clicks.callers.operator(scope["method"], headers)
         except HeadgateError as error:

@@ -257,8 +257,9 @@ def _to_frontend(scope: Scope) -> RawHeaders:
         headers.append((b"x-forwarded-proto", str(scope["scheme"]).encode()))
     if _wants_page(scope):
         headers.append((b"accept-encoding", b"identity"))
-    if b"transfer-encoding" in known:
-        headers.append((b"transfer-encoding", b"chunked"))  # this hop's own: the length is not known here either
+    if b"transfer-encoding" in known:  # this hop's own; a length beside it would be a lie to one of the two readers
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
+        headers.append((b"transfer-encoding", b"chunked"))
     return headers
 
 

@@ -19,6 +19,7 @@
   const TIMEOUT = 20_000; // ms for a question
   const START_TIMEOUT = 60_000; // ms for a start; the server itself waits up to 10 s for the engine
   const STALE_AFTER = 30_000; // ms after which what is shown is asked again when the page is looked at again
+  const MINUTE = 60_000;
   const OVER = new Set(["STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"]);
   const WORDS = {
     WAITING: "waiting", STARTING: "starting", RUNNING: "running", STOPPING: "stopping", STOPPED: "stopped",
@@ -113,9 +114,9 @@
     button:hover { filter: brightness(1.1); }
     button[aria-disabled="true"] { cursor: not-allowed; background: transparent; filter: none; font-weight: 500;
             color: var(--dim); border-color: var(--line); }
-    .badge { display: inline-flex; align-items: center; gap: 6px; font-size: 12px; color: var(--dim); }
+    .badge { display: inline-flex; align-items: center; gap: 4px; font-size: 12px; color: var(--dim); }
     .badge[hidden] { display: none; }
-    .dot { width: 8px; height: 8px; border-radius: 50%; background: var(--dim); flex: none; }
+    .dot { width: 8px; height: 8px; margin-right: 2px; border-radius: 50%; background: var(--dim); flex: none; }
     [data-state="SUCCEEDED"] .dot { background: var(--good); }
     [data-state="FAILED"] .dot, [data-state="ERROR"] .dot, [data-state="TIMEOUT"] .dot { background: var(--bad); }
     [data-state="WAITING"] .dot { background: transparent; border: 2px solid var(--busy); }
@@ -140,9 +141,8 @@
     button { background: transparent; color: inherit; border-color: var(--line); }
     button.go { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
     button:disabled { opacity: .55; cursor: progress; }
-    .toasts { position: fixed; right: 24px; bottom: 24px; z-index: 2147483000; display: grid; gap: 10px; border: 0;
-            margin: 0; padding: 0; inset: auto 24px 24px auto; background: none; overflow: visible; color: inherit;
-            width: min(420px, calc(100vw - 48px)); }
+    .toasts { position: fixed; right: 24px; bottom: 24px; z-index: 2147483000; width: min(420px, calc(100vw - 48px)); }
+    :host([data-raised]) .toasts { bottom: 92px; }
     .toast { display: flex; gap: 12px; align-items: start; padding: 12px 14px; border-radius: 10px; color: var(--ink);
             background: var(--paper); border: 1px solid var(--line); border-left: 4px solid var(--good);
             box-shadow: 0 8px 28px rgb(0 0 0 / .3); }
@@ -188,7 +188,14 @@
   }
 
   const person = (actor) => (actor ?? "").replace(/^urn:li:corpuser:/, "");
-  const runInWords = (run) => `${WORDS[run.state] ?? String(run.state ?? "").toLowerCase()} ${ago(run.endedAt ?? run.startedAt)}`.trim();
+  const word = (run) => WORDS[run.state] ?? String(run.state ?? "").toLowerCase();
+
+  /** "Last run failed" and "5 minutes ago", "A run is running" and "started just now". */
+  function runInWords(run) {
+    if (OVER.has(run.state)) return [`Last run ${word(run)}`, ago(run.endedAt)];
+    const since = ago(run.startedAt);
+    return [`A run is ${word(run)}`, since && `started ${since}`];
+  }
 
   // ---- the button in the header
 
@@ -200,8 +207,9 @@
       this.button = make("button", { type: "button", "aria-haspopup": "dialog", "aria-describedby": "why" }, "Run ingestion");
       this.why = make("span", { id: "why", class: "unseen" });
       this.dot = make("span", { class: "dot", "aria-hidden": "true" });
-      this.state = make("span");
-      this.badge = make("span", { class: "badge", role: "status", hidden: true }, this.dot, this.state);
+      this.state = make("span", { role: "status" });
+      this.when = make("span"); // beside the status: that a minute has passed need not be read out
+      this.badge = make("span", { class: "badge", hidden: true }, this.dot, this.state, this.when);
       root.append(this.button, this.why, this.badge);
       this.button.addEventListener("click", () => this.pressed?.());
     }
@@ -217,8 +225,9 @@
       this.badge.hidden = !run;
       if (!run) return;
       this.badge.dataset.state = run.state;
-      const text = `Last run ${runInWords(run)}`;
-      if (this.state.textContent !== text) this.state.textContent = text; // said again only when it is new
+      const [what, when] = runInWords(run);
+      if (this.state.textContent !== what) this.state.textContent = what; // said again only when it is new
+      this.when.textContent = when;
       this.badge.title = [run.message, person(run.actor) && `by ${person(run.actor)}`].filter(Boolean).join(" · ");
     }
 
@@ -269,8 +278,9 @@
         ? info.confirm : `This starts ${job.name ?? "the job"} for ${nameOf(urn)}.`;
       this.about.textContent = Object.hasOwn(ENGINES, job.engine ?? "") ? `It runs on ${ENGINES[job.engine]}.` : "";
       this.note.textContent = job.description ?? "";
+      const by = person(info.lastRun?.actor);
       this.last.textContent = info.lastRun
-        ? `Last run: ${runInWords(info.lastRun)}${info.lastRun.actor ? `, by ${person(info.lastRun.actor)}` : ""}.`
+        ? `${[runInWords(info.lastRun).filter(Boolean).join(" "), by && `by ${by}`].filter(Boolean).join(", ")}.`
         : "It has not run yet.";
       for (const one of [this.about, this.note]) one.hidden = !one.textContent;
       this.busy(false);
@@ -286,6 +296,7 @@
     /** `title`, then `text`, then `id` as code. Good news goes by itself after a while, bad news stays. */
     toast(title, text, id, bad) {
       this.paint();
+      this.toggleAttribute("data-raised", Boolean(document.querySelector(`${BUTTON}[data-fixed]`))); // not upon it
       const close = make("button", { type: "button", "aria-label": "Dismiss" }, "×");
       const made = make("div", { class: bad ? "toast bad" : "toast" },
         make("p", {}, make("b", {}, title), text ?? "", text && id ? " " : "", id ? make("code", {}, id) : ""), close);
@@ -323,6 +334,7 @@
       this.timers = {};
       this.ask(2000);
       this.after("fallback", FALLBACK_AFTER, () => this.place());
+      this.clock();
     }
 
     leave() {
@@ -330,6 +342,14 @@
       for (const timer of Object.values(this.timers)) clearTimeout(timer);
       this.element?.remove();
       overlay().dialog.close();
+    }
+
+    /** "2 minutes ago" becomes "3 minutes ago". */
+    clock() {
+      this.after("clock", MINUTE, () => {
+        this.element?.showRun(this.info?.lastRun);
+        this.clock();
+      });
     }
 
     after(name, delay, then) {
@@ -503,6 +523,14 @@
   addEventListener("visibilitychange", () => {
     if (!document.hidden && view && performance.now() - view.asked > STALE_AFTER) view.ask();
   });
-  new MutationObserver(look).observe(document.getElementById("root") ?? document.body, { childList: true, subtree: true });
+  const changes = new MutationObserver((records) => {
+    look();
+    if (records.some((one) => one.type === "attributes")) { // a theme was chosen
+      view?.element?.paint();
+      shared?.paint();
+    }
+  });
+  changes.observe(document.getElementById("root") ?? document.body, { childList: true, subtree: true });
+  for (const one of [document.documentElement, document.body]) changes.observe(one, { attributes: true });
   look();
 })();

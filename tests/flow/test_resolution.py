@@ -256,6 +256,18 @@ def test_what_many_may_edit_passes_the_allow_list(source: RuleSource, patterns: 
         assert MACHINE in found.message, "an operator is told which"
 
 
+def test_two_tags_are_no_coin_toss() -> None:
+    """The rule that stands first wins, whatever the order of the dataset's tags, and a note says that it is so."""
+    other = "urn:li:tag:source.sip"
+    rules = [rule(RuleKind.TAG, TAG, RuleSource.CONFIGURATION), rule(RuleKind.TAG, other, RuleSource.CONFIGURATION)]
+    for tags in ([TAG, other], [other, TAG]):
+        found = both(URN, grounds(rules, DataHubInMemory(datasets={URN: tags})))
+        assert found.rule == rules[0]
+        assert f"{TAG} and {other} say what refreshes it, too: the first of them decides" in found.notes
+    found = both(URN, grounds(rules, DataHubInMemory(datasets={URN: [TAG]})))
+    assert not any("the first of them" in note for note in found.notes)
+
+
 def test_a_rule_for_a_job_that_is_gone_starts_nothing() -> None:
     """Rules in the ledger outlive jobs; no other rule takes their place behind one's back."""
     found = both(URN, grounds([rule(RuleKind.URN, URN, RuleSource.LEDGER, job="gone"), *LADDER[4:]], known()))

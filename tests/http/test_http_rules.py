@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from served import API, DATASET, World
+from served import API, DATASET, World, until
+
+from headgate.flow.resolve import Rule, RuleKind
+from headgate.ledger import rules as kept
 
 PAGE = {"accept": "text/html"}
 NASTY = "<script>alert('x')</script>\"&"
@@ -114,6 +117,22 @@ def test_the_page_shows_the_rules_and_explains(world: World) -> None:
     assert "must stand in parentheses" in world.call(
         "GET", "/headgate/rules", headers=PAGE, params={"urn": "urn:li:dataset:x"}
     ).text  # fmt: skip
+
+
+def test_a_page_of_very_many_rules_shows_the_first(world: World) -> None:
+    """And says how many more there are, and where."""
+    for number in range(310):
+        world.gate.ledger.write(
+            lambda batch, value=f"athena:d{number}": kept.put(
+                batch, Rule(kind=RuleKind.PREFIX, value=value, function="f"), actor="ann", reason=None
+            )
+        )
+    until(lambda: len(world.gate.kept_rules()) == 310, "all are kept")
+    html = world.call("GET", "/headgate/rules", headers=PAGE, params={"urn": DATASET}).text
+
+    assert html.count("data-delete=") == 299
+    assert "and 11 more: <code>headgate rules list</code>" in html
+    assert "and 10 more: <code>headgate explain</code>" in html
 
 
 def test_nothing_breaks_out_of_the_page(world: World) -> None:

@@ -19,6 +19,7 @@ from headgate.shapes import Shape, time_json, trigger_state
 
 Fragments = Mapping[str, str]
 
+_MOST_RULES: Final = 300  #: that are shown on the page
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _TITLES: Final = {401: "Log in first", 403: "Not allowed", 404: "Not found", 503: "Not available now"}
 
@@ -171,7 +172,16 @@ def rules_page(
     can_leave: bool,
 ) -> str:
     """The rules, and (with `found`) which of them wins for the dataset `urn`."""
-    return _render("rules.html", rules=rules, jobs=jobs, warnings=warnings, urn=urn, found=found, can_leave=can_leave)
+    return _render(
+        "rules.html",
+        rules=rules,
+        most=_MOST_RULES,
+        jobs=jobs,
+        warnings=warnings,
+        urn=urn,
+        found=found,
+        can_leave=can_leave,
+    )
 
 
 def login_page(*, following: str, problem: str = "") -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headgate.errors import Forbidden, Unavailable
-from headgate.flow.resolve import Rule, RuleKind, RuleSource, check_data_job, explain, parse_dataset
+from headgate.flow.resolve import Rule, RuleKind, RuleSource, beaten, check_data_job, explain, parse_dataset
 from headgate.flow.targets import Target, allowed, implicit_job, parse_target, target_of
 from headgate.model import Job, JobName
 from headgate.ports import DataHub, DatasetFacts
@@ -93,6 +93,7 @@ def resolve_dataset(
             urn=urn, job=None, words=found.message, message=found.message, rule=None, losers=losers,
             notes=asking.notes, facts=asking.facts,
         )  # fmt: skip
+    asking.notes.extend(_ambiguous(found.winner, found.losers))
     job, implicit, words, problem, refused = _started(found.winner, grounds)
     return Resolution(
         urn=urn,
@@ -106,6 +107,17 @@ def resolve_dataset(
         refused=refused,
         facts=asking.facts,
     )
+
+
+def _ambiguous(winner: Rule, losers: Sequence[tuple[Rule, str]]) -> list[str]:
+    """A note where nothing but the order decided between two tags, or two DataJobs."""
+    others = [
+        rule.value for rule, reason in losers
+        if rule.kind is winner.kind and rule.source is winner.source and reason == beaten(rule, winner)
+    ]  # fmt: skip
+    if not others or winner.kind not in (RuleKind.TAG, RuleKind.PROPERTY):
+        return []
+    return [f"{winner.value} and {' and '.join(others)} say what refreshes it, too: the first of them decides"]
 
 
 def _started(rule: Rule, grounds: Grounds) -> tuple[JobName | None, Job | None, str, str, str | None]:

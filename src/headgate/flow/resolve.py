@@ -182,7 +182,7 @@ def explain(
         losers = [(rule, reasons[index]) for index, rule in enumerate(rules)]
         return Explanation(winner=None, losers=losers, message=_nothing(urn, rules, tags, strict, untagged))
     (_, first, winner), *others = matching
-    reasons.update({index: _beaten(rule, winner) for _, index, rule in others})
+    reasons.update({index: beaten(rule, winner) for _, index, rule in others})
     losers = [(rule, reasons[index]) for index, rule in enumerate(rules) if index != first]
     return Explanation(winner=winner, losers=losers, message=f"{urn} is refreshed by {winner.target}, by {winner}")
 
@@ -240,7 +240,7 @@ def precision(rule: Rule) -> tuple[int, ...]:
     return (list(RuleKind).index(rule.kind), -len(name), platform is None, rule.source)
 
 
-def _beaten(rule: Rule, winner: Rule) -> str:
+def beaten(rule: Rule, winner: Rule) -> str:
     """Why a rule that covers the dataset too does not win."""
     if rule.kind is not winner.kind:
         return f"it covers the dataset too, but a {winner.kind.value} rule is more precise"

@@ -31,6 +31,8 @@ from clicking import (
     keeps_silent,
     refuses,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from served import serving, until
 
 from headgate.flow.click import Why
@@ -423,6 +425,70 @@ def test_a_hanging_datahub_holds_up_nobody_else(world: Clicks) -> None:
 
     assert answers == [503] * 60
     assert world.runs() == []
+
+
+def test_a_server_that_stops_keeps_no_clicker_waiting(world: Clicks) -> None:
+    """Those whose run is recorded are told so; those who wait for DataHub are told to try again; nothing hangs."""
+    world.engine, world.door.patience = keeps_silent, 60.0
+    world.door.callers.patience = 60.0
+    answers: list[tuple[int, str]] = []
+
+    def click(url: str, dataset: str) -> None:
+        headers = {"authorization": "Bearer ann"}
+        answer = client.post(url + RUN, json={"datasetUrn": dataset}, headers=headers)
+        answers.append((answer.status_code, answer.json()["status"]))
+
+    with serving(world) as url, _client() as client:
+        recorded = threading.Thread(target=click, args=(url, EARNINGS), daemon=True)
+        recorded.start()
+        until(lambda: world.claimed, "a click is recorded, and waits")
+        world.catalog.hold = threading.Event()
+        asking = [threading.Thread(target=click, args=(url, STOCKS), daemon=True) for _ in range(20)]
+        for thread in asking:
+            thread.start()
+        until(lambda: world.catalog.asked.count("identify") >= 16, "every thread for DataHub hangs")
+        world.port.close()
+        recorded.join(10)
+        assert (202, "started") in answers
+        until(lambda: answers.count((503, "failed")) >= 4, "those that had not begun are told")
+        world.catalog.hold.set()
+        for thread in asking:
+            thread.join(30)
+
+    assert len(answers) == 21
+    assert {status for status, _ in answers} == {202, 503}
+    assert len(world.runs()) == 1
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+_PATHS = ["/run", "/runnable", "/runs/x", "/runs/jr_", "/", "/run/../x", "/runnable?datasetUrn=%ff%00"]
+_BODIES = (
+    st.binary(max_size=60).map(bytes)
+    | _ANY.map(lambda one: json.dumps(one).encode())
+    | st.fixed_dictionaries(
+        {"datasetUrn": st.just(EARNINGS) | _ANY}, optional={"jobUrn": _ANY, "reason": _ANY, "metadata": _ANY, "x": _ANY}
+    ).map(lambda one: json.dumps(one).encode())
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(method=st.sampled_from(["GET", "POST", "PUT", "OPTIONS", "BREW"]), path=st.sampled_from(_PATHS), body=_BODIES)
+def test_whatever_is_sent_is_answered_in_the_endpoints_shape(
+    world: Clicks, method: str, path: str, body: bytes
+) -> None:
+    """Never a 500, never a framework's own body."""
+    answer = world.call(method, f"/api/ingestion{path}", content=body, headers={"authorization": "Bearer ann"})
+
+    assert answer.status_code in {200, 204, 400, 404, 405}
+    if answer.status_code >= 400:
+        assert answer.json().keys() == {"status", "message"}
+        assert answer.json()["status"] == "failed"
 
 
 # -- what the button asks

@@ -101,9 +101,11 @@ class Site:
         self.url, self.gms, self.aws = url, gms, aws
         self.began = len(aws.executions())
 
-    def click(self, body: Mapping[str, Any] = SEED, *, token: str = "ann") -> httpx.Response:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.post(f"{self.url}/api/ingestion/run", json=body, headers=headers, timeout=60, trust_env=False)
+    def click(
+        self, body: Mapping[str, Any] = SEED, *, token: str = "ann", headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        whole = {**(headers or {}), **({"authorization": f"Bearer {token}"} if token else {})}
+        return httpx.post(f"{self.url}/api/ingestion/run", json=body, headers=whole, timeout=60, trust_env=False)
 
     def get(self, path: str, token: str = "ann") -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -226,6 +228,36 @@ def test_a_datahub_that_fails_starts_nothing(site: Site, aws: Aws, how: Any) -> 
     site.gms.behave()
     assert site.runs() == []
     assert len(aws.executions()) == site.began
+
+
+def test_a_session_of_datahubs_frontend_clicks(tmp_path: Path, gms: FakeGms, aws: Aws) -> None:
+    """As the button does behind our proxy: with the login's two cookies, which must agree, from our own page."""
+    gms.add_user("boss", "urn:li:corpuser:boss", ["MANAGE_INGESTION"])
+    gms.set_property(JOB, PROPERTY, aws.machines[0])
+    project = Project(
+        tmp_path, f"jobs: {{}}\ndatahub: {{gms_url: '{gms.url}', frontend_url: '{gms.frontend_url}', token: {TOKEN}}}\n"
+    )
+    with serving(project, env={**ENVIRON, "AWS_ENDPOINT_URL": aws.url}):
+        site = Site(address(project), gms, aws)
+        session = gms.session(ANN)
+        page = {"x-headgate-request": "1", "origin": site.url, "sec-fetch-site": "same-origin", "cookie": session}
+        forgeries = [
+            {"cookie": session.replace(f"actor={ANN}", "actor=urn:li:corpuser:boss")},
+            {"cookie": session.partition(";")[0]},
+            {"cookie": "PLAY_SESSION=made-up; actor=urn:li:corpuser:boss"},
+            {"cookie": "", "x-datahub-actor": "urn:li:corpuser:boss"},
+        ]
+        for forged in forgeries:
+            answer = site.click(token="", headers={**page, **forged})
+            assert (answer.status_code, answer.json()["status"]) == (401, "failed"), forged
+        foreign = site.click(token="", headers={**page, "origin": "https://evil.example.com"})
+        assert foreign.status_code == 403
+        assert site.runs() == []
+
+        answer = site.click(token="", headers={**page, "x-datahub-actor": "urn:li:corpuser:boss"})
+        assert answer.status_code == 200, answer.text
+        assert aws.execution(answer.json()["runId"])["stateMachineArn"] == aws.machines[0]
+        assert site.runs()[0]["cause"]["actor"] == ANN
 
 
 def test_what_aws_does_not_know_is_refused_for_good(site: Site, aws: Aws) -> None:

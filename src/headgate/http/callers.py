@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Final, TypeVar
 
 from headgate.errors import Forbidden, NotAuthenticated, Unavailable
 from headgate.flow.click import MANAGES, Who
 from headgate.gate import Gate
 from headgate.http.auth import TOKEN_ACTOR, Caller, Guard, Headers, bears, same_origin
+from headgate.http.threads import Threads
 from headgate.ports import Credential, DataHub
 
 T = TypeVar("T")
@@ -28,13 +28,13 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class Callers:
     """Decides about callers of /api/ingestion, and of /headgate where a DataHub is configured.
 
-    DataHub is asked in the threads of `pool`, which nobody else needs: a DataHub that hangs holds up nobody else.
+    DataHub is asked in threads that nobody else needs: a DataHub that hangs holds up nobody else.
     """
 
-    def __init__(self, gate: Gate, guard: Guard, pool: Executor, *, patience: float = PATIENCE) -> None:
+    def __init__(self, gate: Gate, guard: Guard, threads: Threads, *, patience: float = PATIENCE) -> None:
         self._gate = gate
         self._guard = guard
-        self._pool = pool
+        self._threads = threads
         self.patience = patience
         settings = gate.settings
         self._token = settings.token.reveal().encode() if settings.token else b""
@@ -97,7 +97,7 @@ class Callers:
         """Do what asks DataHub, in a thread. Unavailable when it takes longer than `patience` seconds."""
         try:
             async with asyncio.timeout(self.patience):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+                return await self._threads.do(work)
         except TimeoutError:
             raise Unavailable(
                 f"DataHub did not answer within {self.patience:g} s; nothing was started, try again later"

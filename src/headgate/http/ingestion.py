@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -30,6 +29,7 @@ from headgate.http.answers import SECURITY_HEADERS, encode, problem_headers, sta
 from headgate.http.auth import Guard, Headers
 from headgate.http.callers import Callers
 from headgate.http.landing import Landing
+from headgate.http.threads import Threads
 from headgate.http.waiting import Waiting
 from headgate.model import Job, JobName, Json, Run
 from headgate.shapes import time_json
@@ -40,7 +40,6 @@ PATIENCE: Final = 10.0  #: seconds that a click waits for its run to be taken by
 BODY_PATIENCE: Final = 30.0  #: seconds in which a body must have come
 #: Threads for what asks DataHub, and for what only reads the ledger: a DataHub that hangs holds up no badge's look.
 ASKING, READING = 16, 4
-T = TypeVar("T")
 
 #: Status and code of `runnable` for each reason why a click starts nothing.
 REFUSED: Final[Mapping[Why, tuple[int, str]]] = {
@@ -77,8 +76,8 @@ class IngestionDoor:
     def __init__(self, gate: Gate, guard: Guard, *, patience: float = PATIENCE) -> None:
         self.patience = patience
         self._gate = gate
-        self._asking = ThreadPoolExecutor(ASKING, thread_name_prefix="ask-datahub")
-        self._reading = ThreadPoolExecutor(READING, thread_name_prefix="read-ledger")
+        self._asking = Threads("ask-datahub", ASKING)
+        self._reading = Threads("read-ledger", READING)
         self.callers = Callers(gate, guard, self._asking)
         self.waiting = Waiting(gate.now_of, lambda: gate.ledger.written, self._reading)
         self._landing: Landing | None = None
@@ -86,8 +85,8 @@ class IngestionDoor:
     def close(self) -> None:
         """Keep nobody waiting, so that a server can stop. Safe from any thread."""
         self.waiting.close()
-        for pool in (self._asking, self._reading):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._asking.close()
+        self._reading.close()
 
     @staticmethod
     def takes(path: str) -> bool:
@@ -206,7 +205,7 @@ class IngestionDoor:
             if isinstance(found, Refusal):
                 return Said(200, _not_runnable(REFUSED[found.why][1], self._plain(found.message)))
             wish = found
-            last = await self._read(lambda: self._gate.last_for(wish.job, click.dataset))
+            last = await self._reading.do(lambda: self._gate.last_for(wish.job, click.dataset))
         except NotAuthenticated as error:
             return Said(200, _not_runnable("not_authenticated", str(error)))
         except Unavailable as error:
@@ -245,15 +244,12 @@ class IngestionDoor:
     async def _state(self, headers: Headers, name: str) -> Said:
         await self.callers.clicker("GET", headers)
         try:
-            run = await self._read(lambda: self._gate.ledger.run(name))
+            run = await self._reading.do(lambda: self._gate.ledger.run(name))
         except NotFound:
             return _failed(404, f"there is no run {name[:200]!r}")
         body = self._last(run)
         del body["actor"]
         return Said(200, {**body, "job": self._name(run.job)})
-
-    async def _read(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
     # -- words
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from functools import partial
 from time import monotonic
 from typing import Final
 
 from headgate.errors import Unavailable
 from headgate.flow.clicked import Stage, stage
+from headgate.http.threads import Threads
 from headgate.model import Run, RunId
 
 TICK: Final = 0.01  #: seconds between two looks at whether this process has written anything
@@ -20,11 +21,11 @@ class Waiting:
     """Runs that somebody waits for. All but `close` is called on the event loop; a new loop begins anew."""
 
     def __init__(
-        self, look: Callable[[Sequence[RunId]], Mapping[RunId, Run]], written: Callable[[], object], pool: Executor
+        self, look: Callable[[Sequence[RunId]], Mapping[RunId, Run]], written: Callable[[], object], threads: Threads
     ) -> None:
         self._look = look
         self._written = written
-        self._pool = pool
+        self._threads = threads
         self._waiting: dict[RunId, list[asyncio.Future[Run]]] = {}
         self._newest: dict[RunId, Run] = {}
         self._task: asyncio.Task[None] | None = None
@@ -44,8 +45,10 @@ class Waiting:
         if self._loop is not loop:
             self._loop, self._task = loop, None
             self._waiting.clear()
+            self._newest.clear()
         mine: asyncio.Future[Run] = loop.create_future()
         self._waiting.setdefault(run.id, []).append(mine)
+        self._newest.setdefault(run.id, run)
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._run())
         try:
@@ -65,14 +68,13 @@ class Waiting:
         """Look, tell; until nobody waits."""
         written: object = None
         looked = 0.0
-        loop = asyncio.get_running_loop()
         while self._waiting and not self._closed:
             now, current = monotonic(), self._written()
             if current != written or now - looked >= LOOK_ANYWAY:
                 written, looked = current, now
                 self.looks += 1
                 try:
-                    found = await loop.run_in_executor(self._pool, self._look, list(self._waiting))
+                    found = await self._threads.do(partial(self._look, list(self._waiting)))
                 except Unavailable:
                     found = {}  # the runs are written; their clickers are told so when their time is up
                 self._tell(found)
@@ -88,9 +90,8 @@ class Waiting:
                 self._answer(name, run)
 
     def _tell_all(self) -> None:
-        for name in list(self._waiting):
-            if name in self._newest:
-                self._answer(name, self._newest[name])
+        for name, run in list(self._newest.items()):
+            self._answer(name, run)
 
     def _answer(self, name: RunId, run: Run) -> None:
         for one in self._waiting.get(name, ()):

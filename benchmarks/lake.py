@@ -110,7 +110,7 @@ def parse_only(folder: Path, lake_folder: Path) -> float:
             with path.open("rb") as file:
                 file.readline()
 
-                def read(chunk: bytes) -> object:
+                def read(chunk: memoryview) -> object:
                     return quick.quotes(chunk), quick.faultless(chunk, names, schema)
 
                 for _ in ahead(pool, (partial(read, chunk) for chunk in quick.chunks(file))):
@@ -245,7 +245,11 @@ def compare(kind: str, folder: Path, rounds: int) -> dict[str, object]:
             for way, found in best.items()
         },
         "times_pandas_append": round(baseline / seconds["headgate"], 2),
-        "times_pandas_append_float": round(seconds.get("pandas_append_float", 0.0) / seconds["headgate"], 2),
+        **{
+            f"times_{way}": round(seconds[way] / seconds["headgate"], 2)
+            for way in seconds
+            if way == "pandas_append_float"
+        },
         "of_parse_plus_write": round(seconds["headgate"] / parts, 2),
         "peak_rss_mb": max(run["peak_rss_mb"] for run in runs["headgate"]),
         "lines": lines(kind, seconds["headgate"], baseline, parts, runs["headgate"]),

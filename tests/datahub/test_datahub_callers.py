@@ -260,6 +260,35 @@ def test_a_password_in_the_address_is_for_the_proxy_before_datahub(gms: FakeGms)
     assert gms.requests[0].headers["authorization"] == "Basic Z2F0ZTpwYXNz"
 
 
+def test_a_session_that_an_answer_sets_is_nobody_elses(gms: FakeGms) -> None:
+    """The frontend renews cookies; the next caller, who comes with a token, is not taken for the one before."""
+    gms.add_user("alices", ALICE)
+    gms.add_user("bobs", "urn:li:corpuser:bob")
+    cookie = gms.session(ALICE)
+    gms.set_cookie = cookie.split("; ")[0] + "; Path=/"
+    through = GmsClient("", frontend_url=gms.frontend_url, limits=QUICK)
+    actors = [
+        through.identify(one).actor
+        for one in (Credential(cookie=cookie), Credential(authorization="Bearer alices"),
+                    Credential(authorization="Bearer bobs"))
+    ]  # fmt: skip
+    through.close()
+
+    assert actors == [ALICE, ALICE, "urn:li:corpuser:bob"]
+    assert [one.headers.get("cookie") for one in gms.requests] == [cookie, None, None]
+
+
+def test_where_datahub_verifies_nobody_no_token_counts() -> None:
+    """With authentication off in GMS any token is the system's; a session of the frontend still is somebody's."""
+    with FakeGms(auth=False) as open_to_all:
+        open_to_all.add_user("alices", ALICE)
+        made = GmsClient(open_to_all.url, frontend_url=open_to_all.frontend_url, limits=QUICK)
+        with pytest.raises(NotAuthenticated, match="METADATA_SERVICE_AUTH_ENABLED"):
+            made.identify(Credential(authorization="Bearer anything"))
+        assert made.identify(Credential(cookie=open_to_all.session(ALICE))).actor == ALICE
+        made.close()
+
+
 def test_memory_is_bounded(clock: Clock) -> None:
     """The oldest goes when it is full, and what is out of date is not answered."""
     kept: Remembered[int] = Remembered(10.0, most=3, clock=clock)

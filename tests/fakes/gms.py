@@ -46,6 +46,7 @@ class FakeGms:
         self.auth = auth
         self.version = VERSION
         self.healthy = True
+        self.set_cookie = ""  #: a cookie that every answer sets from now on
         self.aspects = Aspects()
         self.requests: list[Asked] = []
         self.users: dict[str, User] = {TOKEN: User(ADMIN, EVERYTHING, {"*": EVERYTHING})}
@@ -192,7 +193,9 @@ class FakeGms:
         self.requests.append(asked)
         trouble = self._trouble(asked)
         if trouble is None:
-            handler.give(self._answer(asked))
+            answer = self._answer(asked)
+            answer.cookies += [self.set_cookie] if self.set_cookie else []
+            handler.give(answer)
             return
         if trouble.how == "slow":
             self._closing.wait(trouble.seconds)
@@ -300,7 +303,7 @@ class FakeGms:
         token = self._session_token(asked.headers.get("cookie", ""))
         headers = {name: value for name, value in asked.headers.items() if name not in ("x-datahub-actor", "cookie")}
         if token is not None:
-            headers["authorization"] = f"Bearer {token}"  # the session wins
+            headers |= {"authorization": f"Bearer {token}", "x-datahub-actor": self.users[token].urn}  # it wins
         elif "authorization" not in headers and inner not in OPEN:
             return Answer(401)
         return self._answer(Asked("gms", asked.method, inner, asked.query, headers, asked.body, asked.at))

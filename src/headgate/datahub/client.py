@@ -27,6 +27,7 @@ PAGE = 100
 MOST_RUNS = 100  #: of a dataset's newest, that are looked at for what they are runs of
 MOST_EDGES = 1_000
 LONGEST_CREDENTIAL = 32_768  #: characters
+SYSTEM: Final = "urn:li:corpuser:__datahub_system"
 PROPERTY: Final = "urn:li:structuredProperty:"
 REFUSED: Final = frozenset({400, 404, 409, 412, 413, 415, 422})  #: the same proposal will be refused again
 
@@ -78,6 +79,12 @@ class GmsClient:
         actor = record(me.get("corpUser")).get("urn")
         if not isinstance(actor, str) or not actor.startswith("urn:li:corpuser:"):
             raise NotAuthenticated("DataHub does not say who this is; log in to DataHub again")
+        if actor == SYSTEM:
+            # so a metadata service answers whose authentication is off: to it, any token is the system's
+            raise NotAuthenticated(
+                "DataHub takes this for itself: its metadata service verifies nobody (METADATA_SERVICE_AUTH_ENABLED is"
+                " off there), so no token proves anything; come with a session of its frontend"
+            )
         granted = record(me.get("platformPrivileges"))
         privileges = frozenset(_constant(name) for name, has in granted.items() if has is True)
         return self._known.put(Identity(actor=actor, privileges=privileges), *shown)
@@ -268,9 +275,18 @@ def connect(settings: Settings) -> GmsClient:
 def entity_type(urn: str) -> str:
     """`dataset` of `urn:li:dataset:…`. Raises Invalid: it is no URN."""
     parts = urn.split(":", 3)
-    if len(parts) < 4 or parts[:2] != ["urn", "li"] or not parts[2] or not parts[3]:
+    if len(parts) < 4 or parts[:2] != ["urn", "li"] or not parts[2] or not parts[3] or not _text(urn):
         raise Invalid(f"{urn[:200]!r} is no URN; one looks like urn:li:dataset:(…) or urn:li:dataJob:(…)")
     return parts[2]
+
+
+def _text(given: str) -> bool:
+    """Whether it can be sent at all: half a surrogate pair cannot."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sendable(character: str, *, strict: bool) -> bool:

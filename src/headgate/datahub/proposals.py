@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from headgate.errors import Invalid
 from headgate.model import Json
 from headgate.ports import Proposal
 
@@ -70,4 +71,7 @@ def portions(proposals: Sequence[Proposal]) -> Iterator[list[Proposal]]:
 
 
 def _aspect(proposal: Proposal) -> bytes:
-    return msgspec.json.encode(proposal.aspect)
+    try:
+        return msgspec.json.encode(proposal.aspect)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
+        raise Invalid(f"{proposal.aspect_name} of {proposal.entity_urn} cannot be written as JSON: {error}") from error

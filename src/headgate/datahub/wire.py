@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Final
 
@@ -17,7 +18,7 @@ import msgspec
 
 from headgate import __version__
 from headgate.datahub.answers import Answer
-from headgate.errors import InvalidConfiguration, Unavailable
+from headgate.errors import Invalid, InvalidConfiguration, Unavailable
 from headgate.model import Json
 
 AGAIN: Final = frozenset({429, 500, 502, 503, 504})  #: statuses after which a call that can be repeated is
@@ -60,6 +61,8 @@ class Wire:
             limits=pool,
             headers={"User-Agent": f"headgate/{__version__}", "Accept": "application/json", **_of_address(parsed)},
             trust_env=not _loopback(parsed.host),  # a proxy on the way to this machine is never meant
+            # no memory for cookies: one that an answer sets is somebody's session, and never another's
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     def close(self) -> None:
@@ -83,9 +86,10 @@ class Wire:
 
         Raises:
             Unavailable: nobody answered, not in time, or with more than is taken.
+            Invalid: the body is no JSON.
         """
         until = time.monotonic() + (self._limits.write if writes else self._limits.whole)
-        content = None if body is None else msgspec.json.encode(body)
+        content = None if body is None else _encoded(body)
         sent = {**headers, "Content-Type": "application/json"} if content is not None else dict(headers)
         for attempt in range(1, self._limits.tries + 1):
             if self._closing.is_set():
@@ -145,6 +149,13 @@ class Wire:
     def _jittered(self, attempt: int) -> float:
         longest = min(self._limits.longest_pause, self._limits.pause * 2 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+
+def _encoded(body: Json) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
+        raise Invalid(f"what is to be sent to DataHub cannot be written as JSON: {error}") from error
 
 
 def _address(url: str) -> httpx.URL:

@@ -81,6 +81,8 @@ def test_a_rule_is_deleted_by_id_or_by_what_it_covers(ledger: Replica) -> None:
     one, two = put(ledger, rule(job="first")), put(ledger, rule("db", RuleKind.PREFIX, job="first"))
     default = put(ledger, rule("", RuleKind.DEFAULT, job="first"))
 
+    with pytest.raises(NotFound):
+        delete(ledger, "")
     assert delete(ledger, "default") == default
     assert delete(ledger, one.id) == one
     assert delete(ledger, "db") == two

@@ -69,7 +69,10 @@ def put(batch: Batch, rule: Rule, *, actor: str, reason: str | None) -> KeptRule
 def delete(batch: Batch, name: str, *, actor: str, reason: str | None) -> KeptRule:
     """Take a rule away; `name` is its id, or what it covers (`default` for the default). Raises NotFound."""
     table = schema.rule
-    fits = sa.or_(table.c.id == name, table.c.value == name) if name != RuleKind.DEFAULT.value else table.c.value == ""
+    if name == RuleKind.DEFAULT.value:
+        fits = table.c.id == rule_id(RuleKind.DEFAULT, "")
+    else:
+        fits = sa.or_(table.c.id == name, sa.and_(table.c.value == name, table.c.kind != RuleKind.DEFAULT.value))
     row = batch.connection.execute(sa.select(table).where(fits).order_by(table.c.created_at)).first()
     if row is None:
         raise NotFound("rule in the ledger", name, "see `headgate rules list`; rules of files are changed in the file")

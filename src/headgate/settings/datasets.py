@@ -40,7 +40,9 @@ def _parsed(text: str) -> Target:
 DATASETS: Final = Part(
     name="datasets",
     expected="a list of rules",
-    description="Which job refreshes a dataset: after the job its DataJob names, the most precise of these rules.",
+    description="Which job refreshes a dataset: first what its DataJob's property names, then the most precise rule"
+    " (urn, tag, longest prefix, default); among equals the inline variable's, its file's, one of these, one kept in"
+    " the ledger.",
 )
 URN: Final = Key(name="urn", kind=TEXT, default="", description="A rule for the dataset with this URN.")
 TAG: Final = Key(

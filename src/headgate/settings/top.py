@@ -261,7 +261,8 @@ PRIVILEGES: Final = Part(
 ARNS: Final = Part(
     name="arns",
     expected="a list of ARNs, where * stands for anything",
-    description="State machines and functions that a DataJob's property may name.",
+    description="State machines and functions that a DataJob's property and rules kept in the ledger may name; with no"
+    " list here, all that our AWS role may start.",
 )
 CORS: Final = Part(
     name="cors_origins",

@@ -544,13 +544,14 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize(
     "csp",
     [
-        "default-src 'none'; script-src 'nonce-abc'; style-src 'nonce-abc'; img-src data:; connect-src 'self'; base-uri 'self'",
-        "default-src 'none'; script-src 'nonce-abc' 'strict-dynamic'; style-src 'nonce-abc'; img-src data:; connect-src 'self'",
+        "script-src 'nonce-abc'; base-uri 'self'",
+        "script-src 'nonce-abc' 'strict-dynamic'",
     ],
 )
 def test_a_strict_csp_is_no_hindrance(page: Page, tmp_path: Path, csp: str) -> None:
     """Nonces and no inline style: the browser has nothing to complain of, and everything works."""
-    with FakeFrontend(csp=csp, nonce="abc") as one, staged(tmp_path, one) as (url, _):
+    rest = "default-src 'none'; style-src 'nonce-abc'; img-src data:; connect-src 'self'; "
+    with FakeFrontend(csp=rest + csp, nonce="abc") as one, staged(tmp_path, one) as (url, _):
         page.problems.clear()
         open_dataset(page, url)
         confirm(page)

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from fakes.frontend import CSP, FakeFrontend
 from served import World, serving, until
 
+from headgate.http.proxy import CONNECT_TIMEOUT
 from headgate.http.shell import changed
 from headgate.settings.record import DataHub
 
@@ -469,6 +471,36 @@ def test_a_frontend_that_is_slow_is_said_in_words(frontend: FakeFrontend, tmp_pa
 
     assert answer.status_code == 504
     assert "within 0.3 seconds" in answer.json()["message"]
+
+
+def test_datahub_gives_up_before_we_do() -> None:
+    """Its frontend answers 504 itself after 120 seconds, and what it says is to be seen."""
+    assert DataHub().frontend_timeout > 120
+
+
+def test_a_slow_answer_is_waited_for(frontend: FakeFrontend, url: str) -> None:
+    """Longer than a connection may take to be made: only the one setting counts."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(call, f"{url}/openapi/probe/slow")
+        until(frontend.waiting.is_set, "the frontend to be asked")
+        with pytest.raises(TimeoutError):
+            answer.result(CONNECT_TIMEOUT + 0.5)
+        frontend.go.set()
+
+        assert answer.result(30).text == "at last"
+
+
+def test_many_wait_at_a_time_and_hold_up_nobody(frontend: FakeFrontend, url: str) -> None:
+    """A hundred slow answers, and a quick one between them; our own routes answer, too."""
+    with ThreadPoolExecutor(100) as pool:
+        asked = len(frontend.asked)
+        slow = [pool.submit(call, f"{url}/openapi/probe/slow") for _ in range(100)]
+        until(lambda: len(frontend.asked) >= asked + 100, "all of them to be asked")
+        assert call(f"{url}/openapi/probe/echo").status_code == 200
+        assert call(f"{url}/healthz").status_code == 200
+        frontend.go.set()
+
+        assert {one.result(30).text for one in slow} == {"at last"}
 
 
 def test_whoever_goes_away_is_not_waited_for(frontend: FakeFrontend, url: str) -> None:

@@ -120,7 +120,8 @@ class Proxy:
             return
         except httpx.TransportError as error:
             status, message = _explained(error, self._timeout["read"])
-            _log.warning("frontend", path=scope["path"], status=status, error=f"{type(error).__name__}: {error}")
+            about = {"at": self._url.netloc.decode("ascii", "replace").rpartition("@")[2], "path": scope["path"]}
+            _log.warning("frontend", **about, status=status, error=f"{type(error).__name__}: {error}")
             if not answered:  # else the broken-off answer says it: no end is sent, and the server cuts the connection
                 await _problem(scope, status, message)(scope, browser.receive, send)
 
@@ -321,12 +322,14 @@ def _problem(scope: Scope, status: int, message: str) -> Response:
 
 def _explained(error: httpx.TransportError, patience: float) -> tuple[int, str]:
     ours = "Headgate itself is well: its console is at /headgate/."
+    if isinstance(error, httpx.LocalProtocolError):
+        return 400, f"This request cannot be passed on to DataHub's frontend: {error}."
     if isinstance(error, httpx.PoolTimeout):
         return 503, f"Too many requests wait for DataHub's frontend; try again in a moment. {ours}"
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return 502, (
             "DataHub's frontend cannot be reached. Is it running, and is datahub.frontend_url its address?"
-            f" `headgate doctor datahub` looks closer. {ours}"
+            f" The server's log says what was tried. {ours}"
         )
     if isinstance(error, httpx.TimeoutException):
         return 504, f"DataHub's frontend did not answer within {patience:g} seconds. Try again. {ours}"

@@ -71,7 +71,7 @@ class App:
         engines: dict[str, Engine] = {}
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
-            engines.update(_aws_engines(settings, Watch(self.ledger)))
+            engines.update(_aws_engines(settings, Watch(self.ledger), self.gate))
         self._engines = engines
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
         reporters: dict[str, Reporter] = {
@@ -219,12 +219,14 @@ class App:
         }
 
 
-def _aws_engines(settings: Settings, watcher: Watch) -> dict[str, Engine]:
+def _aws_engines(settings: Settings, watcher: Watch, gate: Gate) -> dict[str, Engine]:
     """The engines of AWS. boto3 is loaded, and a thread started, with the first run that needs one."""
     clients = Clients()
+    functions = LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region)
+    gate.functions = functions.called_back
     return {
         "step_functions": StepFunctionsEngine(settings.home, watcher, clients=clients),
-        "lambda": LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region),
+        "lambda": functions,
         "glue": GlueEngine(settings.home, watcher, clients=clients),
     }
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from headgate.errors import Forbidden, Invalid, NotFound, Unavailable
 from headgate.flow import click as clicking
@@ -29,6 +30,7 @@ from headgate.model import (
     EventId,
     Job,
     JobName,
+    Json,
     Run,
     RunId,
     StoredObject,
@@ -55,6 +57,12 @@ class LogPart:
     complete: bool
 
 
+class CalledBack(Protocol):
+    """LambdaEngine.called_back, without knowing it."""
+
+    def __call__(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str: ...
+
+
 class Gate:
     """All calls are durable when they return, and may come from any thread."""
 
@@ -62,6 +70,7 @@ class Gate:
         self.settings = settings
         self.ledger = ledger
         self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
+        self.functions: CalledBack | None = None  #: set by the app: who is told how a function ended
         self._mapping = MappingFile.of(settings)
 
     # -- asking
@@ -263,6 +272,16 @@ class Gate:
         """The newest run of the job, unless it was asked for another dataset; of the newest fifty."""
         page = self.ledger.runs(job=job, limit=50)
         return next((run for run in page.items if run.arguments.get(clicking.DATASET, dataset) == dataset), None)
+
+    def called_back(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str:
+        """Take in how a function says that it ended, by its token; answers the attempt's id.
+
+        Raises:
+            NotFound: nobody here has given that token. Conflict: its run has ended already.
+        """
+        if self.functions is None:
+            raise NotFound("run that waits for this token", token.partition(".")[0][:80])
+        return self.functions(token, succeeded=succeeded, error=error, result=result)
 
     def stop(self, run: str, *, actor: str, reason: str | None = None) -> Run:
         """Stop a run and everything it started. Answers it STOPPED, or STOPPING until its engine has ended it."""

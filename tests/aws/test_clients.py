@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import importlib
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,11 +35,7 @@ def runs(clients: Clients, place: Place) -> dict[str, Any] | Fault:
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No boto3: MissingExtra names [aws], and a call is refused with the same words."""
-
-    def missing(name: str) -> object:
-        raise ImportError(name)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingExtra, match=r"headgate\[aws\]"):
         load()
     answer = runs(Clients(), Place())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from fakes.aws import FakeAws
 from journeys.world import make_project, running
 
 from headgate.app import App
+from headgate.http import build
 from headgate.model import Run, RunState
 
 from .orders import until
@@ -24,6 +27,7 @@ jobs:
   lasts: {engine: step_functions, state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:lasts"}
   short: {engine: glue, job_name: lasts, timeout: 1s}
   nowhere: {engine: glue, job_name: none}
+  calls: {engine: lambda, function: succeeds, callback: true}
   told: {engine: lambda, function: succeeds, region: eu-west-1}
 """
 
@@ -111,6 +115,25 @@ def test_a_stop_reaches_aws(fake_aws: FakeAws, project: Path) -> None:
         app.gate.stop(run.id, actor="urn:li:corpuser:ada")
         assert ended(app, run).state is RunState.STOPPED
     assert [one.stopped is not None for one in fake_aws.executions.values()] == [True]
+
+
+def test_a_function_calls_back_through_the_port(fake_aws: FakeAws, project: Path) -> None:
+    """With the token of its payload a function ends its run, over HTTP, with its result."""
+    with running(project) as app:
+        run = ask(app, "calls")
+        at(app, run, lambda one: one.state is RunState.RUNNING, "the run to be RUNNING")
+        token = fake_aws.invocations[0]["Payload"]["callback"]["token"]
+        port = build(app.gate, readiness=app.readiness, host="127.0.0.1", port=8090)
+
+        async def call() -> int:
+            transport = httpx.ASGITransport(app=port)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8090") as client:
+                body = {"token": token, "state": "SUCCEEDED", "result": {"rows": 3}}
+                return (await client.post("/headgate/api/v1/callbacks", json=body)).status_code
+
+        assert asyncio.run(call()) == 200
+        done = ended(app, run)
+    assert (done.state, done.detail, done.result) == (RunState.SUCCEEDED, "called back", {"rows": 3})
 
 
 def test_runs_that_cannot_be_seen_are_in_the_readiness(fake_aws: FakeAws, project: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
+import re
+import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +22,8 @@ _SETTLED: Final = "settled"
 _FAR: Final = "far"
 _DOUBT: Final = "doubt"
 _PLACE: Final = "place"
+_TOKENS: Final = "tokens"
+_ATTEMPT: Final = re.compile(r"jr_[0-9a-f]{64}(_attempt_\d{1,4})?")
 
 
 class RunFiles:
@@ -74,6 +80,26 @@ class RunFiles:
         with contextlib.suppress(OSError):
             records.write(str(self._folder / attempt_id), _PLACE, dict(place), durable=False)
 
+    def new_token(self, attempt_id: str) -> str:
+        """Make a secret by which somebody may later say how the attempt ended; only its digest is kept."""
+        secret = secrets.token_urlsafe(32)
+        record = records.read(str(self._folder / attempt_id), _TOKENS) or {}
+        self._write(attempt_id, _TOKENS, {"sha256": [*record.get("sha256", []), _digest(secret)]})
+        return f"{attempt_id}.{secret}"
+
+    def has_token(self, attempt_id: str) -> bool:
+        return records.exists(str(self._folder / attempt_id), _TOKENS)
+
+    def whose_token(self, token: str) -> str | None:
+        """Return the attempt a token was made for; None: none that is known here."""
+        attempt_id, _, secret = token.rpartition(".")
+        if not _ATTEMPT.fullmatch(attempt_id):
+            return None
+        record = records.read(str(self._folder / attempt_id), _TOKENS) or {}
+        given = _digest(secret)
+        known = [hmac.compare_digest(given, str(one)) for one in record.get("sha256", [])]
+        return attempt_id if any(known) else None
+
     def settle(self, attempt_id: str, ending: Ending) -> None:
         """Keep the attempt from starting here again, ever: it has ended like this."""
         self._write(
@@ -109,3 +135,7 @@ class RunFiles:
             records.write(str(directory), name, record)
         except OSError as error:
             raise EngineUnavailable(f"{directory} cannot be written: {error.strerror}") from error
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -19,7 +19,7 @@ from headgate import __version__
 from headgate.embedded.port import EmbeddedDataHub
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
-from headgate.http import acting, button, clicks, docs, events, health, looking, openlineage, pages, rules
+from headgate.http import acting, button, callbacks, clicks, docs, events, health, looking, openlineage, pages, rules
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
@@ -106,7 +106,7 @@ class Port:
         if path in ("/healthz", button.PATH):
             return None
         try:
-            if not _under(path, "/headgate"):
+            if path == f"{API}{callbacks.PATH}" or not _under(path, "/headgate"):
                 self._guard.check_place(headers)
             elif path.startswith(_OPEN):
                 self._guard.check_console(headers)
@@ -155,6 +155,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(docs.events_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)
+    app.include_router(callbacks.router, prefix=API)
     app.include_router(looking.router, prefix=API)
     app.include_router(rules.router, prefix=API)
     app.include_router(rules.page_router)

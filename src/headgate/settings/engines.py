@@ -105,6 +105,12 @@ ENGINES: Final[Mapping[str, EngineKeys]] = {
                 one_of("Event", "RequestResponse"),
                 "Event (the default) ends the run once Lambda has accepted it; RequestResponse waits for the answer.",
             ),
+            _optional(
+                "callback",
+                BOOLEAN,
+                "Whether the function says itself how it ended (`POST /headgate/api/v1/callbacks`, with the token in"
+                " its payload); until then the run is RUNNING.",
+            ),
             *_AWS,
         ),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLong
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from headgate.aws import Clients, Fault, RunFiles, payload_of, payload_text, ref
 from headgate.aws.clients import place_of
 from headgate.engines.lambda_.answer import ending_of, log_tail
 from headgate.engines.lambda_.target import LARGEST, Invocation, Target, read_target
-from headgate.errors import EngineUnavailable
-from headgate.model import RunState
+from headgate.errors import Conflict, EngineUnavailable, NotFound
+from headgate.model import Json, RunState
 from headgate.ports import Ending, Order, Watcher
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -77,6 +78,9 @@ class LambdaEngine:
         with self._lock:
             one = self._invoked.get(attempt)
             settled = self._files.settled(attempt) if one is None else None
+            if one is None and settled is None and target.callback and (handle := self._files.noted(attempt)):
+                self._watcher.running(attempt, handle, datetime.now(UTC))
+                return handle
             mine = one is None and settled is None
             if one is None and settled is None:
                 if len(self._invoked) >= _MOST_WAITED_FOR:
@@ -100,7 +104,11 @@ class LambdaEngine:
                 return
             if self._files.settled(attempt) is not None:
                 return
-            if order.run.external_id is None:
+            if self._waits_for_call(order):
+                detail = "not waited for any more; Lambda cannot stop a function"
+                ending = Ending(state=RunState.STOPPED, at=datetime.now(UTC), detail=detail, retryable=False)
+                self._files.settle(attempt, ending)
+            elif order.run.external_id is None:
                 detail = "stopped before it started"
                 ending = Ending(state=RunState.STOPPED, at=datetime.now(UTC), detail=detail, retryable=False)
                 self._files.settle(attempt, ending)
@@ -112,17 +120,41 @@ class LambdaEngine:
         with self._lock:
             if order.attempt_id in self._invoked:
                 return  # its answer is waited for here, and will be told
+            if self._waits_for_call(order) and self._files.settled(order.attempt_id) is None:
+                return
             ending = self._files.settled(order.attempt_id) or self._unknown(order)
         self._tell(order.attempt_id, ending)
 
     def close(self) -> None:
         """Whoever is waited for goes on by itself; its answer is heard by nobody."""
 
+    def called_back(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str:
+        """Take in how a function says that it ended; answers the attempt's id. The first word counts.
+
+        Raises:
+            NotFound: nobody here has given that token. Conflict: it has ended already.
+        """
+        attempt = self._files.whose_token(token)
+        if attempt is None:
+            raise NotFound("run that waits for this token", token.partition(".")[0][:80])
+        state = RunState.SUCCEEDED if succeeded else RunState.FAILED
+        error = None if succeeded else error or "the function says that it failed, and no more"
+        ending = Ending(state=state, at=datetime.now(UTC), error=error, detail="called back", result=result)
+        with self._lock:
+            if self._files.settled(attempt) is not None:
+                raise Conflict(f"{attempt} has ended already; what comes after is not heard")
+            self._files.settle(attempt, ending)
+        self._tell(attempt, ending)
+        return attempt
+
     # -- invoking
 
     def _text(self, order: Order, target: Target) -> str:
+        payload = payload_of(order)
+        if target.callback:
+            payload["callback"] = {"token": self._files.new_token(order.attempt_id)}
         what = f"an invocation of Lambda ({target.invocation})"
-        return payload_text(payload_of(order), most=LARGEST[target.invocation], what=what)
+        return payload_text(payload, most=LARGEST[target.invocation], what=what)
 
     def _begin(self, one: _Invoked) -> None:
         if one.target.invocation is Invocation.EVENT:
@@ -176,21 +208,27 @@ class LambdaEngine:
                 ending = Ending(state=RunState.FAILED, at=at, error=str(answer), detail="lost", retryable=answer.later)
                 self._end(one, ending)
             return
-        if one.target.invocation is Invocation.EVENT:
-            ending = Ending(state=RunState.SUCCEEDED, at=at, detail="dispatched")
-        else:
+        ending: Ending | None = None
+        if one.target.invocation is Invocation.REQUEST_RESPONSE:
             ending = ending_of(answer, answer["Payload"].read(), at)
             self._files.add(attempt, log_tail(answer))
+        elif not one.target.callback:
+            ending = Ending(state=RunState.SUCCEEDED, at=at, detail="dispatched")
         request = str(answer["ResponseMetadata"].get("RequestId") or attempt)
         self._files.say(attempt, f"request id {request}")
         with self._lock:
             one.handle = one.handle or request
             self._files.note(attempt, one.handle)
-            self._files.settle(attempt, ending)
+            called = self._files.settled(attempt)  # a function may be quicker than the answer to its invocation
+            if ending is not None and called is None:
+                self._files.settle(attempt, ending)
             self._invoked.pop(attempt, None)
             one.answer.set_result(answer)
+        if called is not None:
+            return
         self._watcher.running(attempt, one.handle, at)
-        self._end(one, ending)
+        if ending is not None:
+            self._end(one, ending)
 
     def _handle(self, one: _Invoked) -> str:
         """Wait a little for the request id."""
@@ -210,13 +248,18 @@ class LambdaEngine:
 
     # -- telling
 
+    def _waits_for_call(self, order: Order) -> bool:
+        """Whether it was invoked with a token that is known here."""
+        attempt = order.attempt_id
+        return self._files.has_token(attempt) and bool(order.run.external_id or self._files.noted(attempt))
+
     def _unknown(self, order: Order) -> Ending:
         """What becomes of an invocation whose answer nobody here waits for."""
         now = datetime.now(UTC)
         kind = order.job.target.get("invocation_type") or Invocation.EVENT  # of a deleted job nothing is known
-        if kind == Invocation.EVENT:
+        if kind == Invocation.EVENT and not order.job.target.get("callback"):
             return Ending(state=RunState.SUCCEEDED, at=now, detail="dispatched")
-        error = "the server that waited for the function's answer ended first; what the function did is not known"
+        error = "whoever waited to hear from the function is gone; what the function did is not known"
         ending = Ending(state=RunState.FAILED, at=now, error=error, detail="lost")
         self._files.settle(order.attempt_id, ending)
         return ending

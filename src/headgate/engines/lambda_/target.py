@@ -36,6 +36,7 @@ class Target:
     qualifier: str
     region: str  #: "" where neither job nor ARN says one
     invocation: Invocation
+    callback: bool  #: the function says how it ended, by the token in its payload
 
 
 def read_target(job: Job) -> Target:
@@ -47,9 +48,16 @@ def read_target(job: Job) -> Target:
     found = _FUNCTION.fullmatch(function)
     if found is None:
         raise EngineRefused(f"job {job.name!r} cannot start: {function!r} is neither a function's name nor its ARN")
+    invocation = Invocation(str(target.get("invocation_type") or Invocation.EVENT))
+    callback = bool(target.get("callback"))
+    if callback and invocation is not Invocation.EVENT:
+        raise EngineRefused(
+            f"job {job.name!r} cannot start: its answer is waited for, so there is nothing to call back"
+        )
     return Target(
         function=function,
         qualifier=str(target.get("qualifier") or ""),
         region=found["region"] or str(target.get("region") or ""),
-        invocation=Invocation(str(target.get("invocation_type") or Invocation.EVENT)),
+        invocation=invocation,
+        callback=callback,
     )

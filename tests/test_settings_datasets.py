@@ -135,6 +135,16 @@ def test_an_edit_counts_at_the_next_look(edited: Edited) -> None:
     assert edited.mapping.problem == ""
 
 
+def test_two_edits_within_one_tick_of_the_clock_both_count(edited: Edited) -> None:
+    """Of the same length, and with times that do not tell them apart."""
+    edited.write('{"db": "two"}')
+    found = edited.path.stat()
+    assert edited.functions == ["two"]
+    edited.write('{"db": "six"}')
+    os.utime(edited.path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert edited.functions == ["six"]
+
+
 def test_a_file_that_nobody_edits_is_not_read_again(edited: Edited, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look costs one question about its times; a newer time makes it read."""
     edited.write('{"db": "old"}', age=60)

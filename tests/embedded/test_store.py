@@ -199,6 +199,11 @@ def test_relationships_follow_the_newest_version(world: World) -> None:
         (Search(kinds=["dataset"], removed=True), 4),
         (Search(any_of=[[Criterion(field="_entityType", values=["DATA_FLOW"])]]), 1),
         (Search(kinds=["dataset"], text="100%_"), 0),
+        (Search(any_of=[[Criterion(field="customProperties", values=["env=PROD"])]]), 1),
+        (Search(any_of=[[Criterion(field="customProperties", values=["env=PR_D"])]]), 0),
+        (Search(any_of=[[Criterion(field="urn", values=["orders", "x,DEV"], contains=True)]]), 2),
+        (Search(any_of=[[Criterion(field="tags", values=["urn:li:tag:a"])]]), 1),
+        (Search(any_of=[[Criterion(field="urn", values=[])]]), 0),
     ],
 )
 def test_search(world: World, wanted: Search, found: int) -> None:
@@ -211,6 +216,8 @@ def test_search(world: World, wanted: Search, found: int) -> None:
     ):
         world.put(urn, "status", {"removed": False})
     world.put(DATASET.replace("orders", "old"), "status", {"removed": True})
+    world.put(DATASET, "datasetProperties", {"name": "x", "customProperties": {"b": "c", "env": "PROD"}})
+    world.put(DATASET, "globalTags", {"tags": [{"tag": "urn:li:tag:a"}]})
 
     assert world.catalog.search(wanted)[0] == found
 

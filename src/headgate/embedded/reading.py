@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Row
 
-from headgate.embedded.changes import loads
+from headgate.embedded.changes import dumps, loads
 from headgate.embedded.urns import kind_of
 from headgate.errors import Invalid
 from headgate.ledger.schema import catalog_aspect, catalog_edge, catalog_entity, catalog_series
@@ -214,35 +214,78 @@ def _where(wanted: Search) -> list[ColumnElement[bool]]:
 
 
 def _criterion(one: Criterion) -> ColumnElement[bool]:
-    n = catalog_entity.c
     name = one.field.removesuffix(".keyword")
-    values = list(one.values)[:_CHUNK]
-    if name == "removed":
-        flags = {value.lower() == "true" for value in values}
-        found: ColumnElement[bool] = n.removed.in_(flags)
-    elif name in ("_entityType", "entityType"):
-        found = sa.func.lower(n.kind).in_([value.lower().replace("_", "") for value in values])
-    elif name == "container":
-        inside = sa.select(catalog_edge.c.source).where(
-            catalog_edge.c.type == "IsPartOf", catalog_edge.c.target.in_(values)
+    find = _FIELDS.get(name)
+    if find is None:
+        raise Invalid(
+            f"filter: this catalog does not search by {one.field[:60]!r}; it knows {', '.join(sorted(_FIELDS))}"
         )
-        found = n.urn.in_(inside)
-    elif name in ("tags", "owners"):
-        kind = "TaggedWith" if name == "tags" else "OwnedBy"
-        inside = sa.select(catalog_edge.c.source).where(catalog_edge.c.type == kind, catalog_edge.c.target.in_(values))
-        found = n.urn.in_(inside)
-    else:
-        column = {"urn": n.urn, "platform": n.platform, "origin": n.origin}.get(name)
-        if column is None:
-            raise Invalid(
-                f"filter: this catalog does not search by {one.field[:60]!r}; it knows urn, platform, origin, removed,"
-                " _entityType, container, tags and owners"
-            )
-        if one.contains:
-            found = sa.or_(*(column.like(f"%{_escaped(value)}%", escape="\\") for value in values))
-        else:
-            found = column.in_(values)
+    if one.contains and name not in _COLUMNS:
+        raise Invalid(f"filter: {name} is compared whole; CONTAIN is for {', '.join(sorted(_COLUMNS))}")
+    values = list(one.values)[:_CHUNK]
+    found = _containing(name, values) if one.contains else find(values)
     return sa.not_(sa.func.coalesce(found, sa.false())) if one.negated else found
+
+
+def _containing(name: str, values: Sequence[str]) -> ColumnElement[bool]:
+    column = _COLUMNS[name]
+    return sa.or_(sa.false(), *(column.like(f"%{_escaped(value)}%", escape="\\") for value in values))
+
+
+def _naming(*kinds: str) -> Condition:
+    """Entities that have one of these relationships to one of the values."""
+
+    def find(values: Sequence[str]) -> ColumnElement[bool]:
+        e = catalog_edge.c
+        return catalog_entity.c.urn.in_(sa.select(e.source).where(e.type.in_(kinds), e.target.in_(values)))
+
+    return find
+
+
+def _saying(fragment: Callable[[str], str], *names: str) -> Condition:
+    """Entities one of whose aspects of these names (of any, if none) holds this text."""
+
+    def find(values: Sequence[str]) -> ColumnElement[bool]:
+        a = catalog_aspect.c
+        said = sa.or_(sa.false(), *(a.value.like(f"%{fragment(value)}%", escape="\\") for value in values))
+        named = [a.name.in_(names)] if names else []
+        return catalog_entity.c.urn.in_(sa.select(a.urn).where(a.version == 0, said, *named))
+
+    return find
+
+
+def _custom(value: str) -> str:
+    """`env=PROD` as it stands in an aspect: its JSON has the keys in order, so customProperties come early."""
+    key, _, text = value.partition("=")
+    return f'"customProperties":{{%{_escaped(dumps(key))}:{_escaped(dumps(text))}'
+
+
+Condition = Callable[[Sequence[str]], ColumnElement[bool]]
+_COLUMNS: Final = {
+    "urn": catalog_entity.c.urn,
+    "platform": catalog_entity.c.platform,
+    "origin": catalog_entity.c.origin,
+}
+_KIND: Final[Condition] = lambda values: sa.func.lower(catalog_entity.c.kind).in_(  # noqa: E731 - as its neighbours
+    [value.lower().replace("_", "") for value in values]
+)
+#: What may be searched by, and how.
+_FIELDS: Final[Mapping[str, Condition]] = {
+    "urn": catalog_entity.c.urn.in_,
+    "platform": catalog_entity.c.platform.in_,
+    "origin": catalog_entity.c.origin.in_,
+    "removed": lambda values: catalog_entity.c.removed.in_({value.lower() == "true" for value in values}),
+    "_entityType": _KIND,
+    "entityType": _KIND,
+    "container": _naming("IsPartOf"),
+    "tags": _naming("TaggedWith"),
+    "owners": _naming("OwnedBy"),
+    "customProperties": _saying(_custom),
+    "env": _saying(
+        lambda value: f'"env":{_escaped(dumps(value))}', "containerProperties", "dataJobInfo", "dataFlowInfo"
+    ),
+    "platformInstance": _saying(lambda value: f'"instance":{_escaped(dumps(value))}', "dataPlatformInstance"),
+}
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from behind import behind
+from browser import Page, browser
+from fakes.frontend import FakeFrontend
 from served import World
+from staged import Staged, staged
 
 
 @pytest.fixture
@@ -22,3 +26,32 @@ def guarded(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path, token="secret", events_token="events")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def frontend() -> Iterator[FakeFrontend]:
+    """A stand-in for DataHub's frontend."""
+    with FakeFrontend() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def url(frontend: FakeFrontend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a Headgate before the frontend."""
+    with behind(tmp_path_factory.mktemp("behind"), frontend.url) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stage(frontend: FakeFrontend, tmp_path: Path, page: Page) -> Iterator[tuple[str, Staged]]:
+    """The URL of a Headgate before the frontend, and what its API is told to say."""
+    page.problems.clear()
+    with staged(tmp_path, frontend) as made:
+        yield made
+        page.call("Page.navigate", url="about:blank")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,12 @@ from fakes.gms_graphql import schema
 from graphql import OperationDefinitionNode, parse, print_ast, validate
 from worlds import ARN, PROPERTY, QUICK, assigned, job
 
+from headgate.app import running_server
 from headgate.cli.ending import run
 from headgate.datahub import GmsClient, documents
 from headgate.datahub.bootstrap import bootstrap
 from headgate.errors import Conflict, Invalid, Unavailable
+from headgate.settings.load import load
 
 #: Word for word what the first notes of the project asked for.
 MUTATION = """
@@ -198,6 +203,27 @@ def test_the_command_says_what_is_missing(project: Path, capsys: pytest.CaptureF
     assert run(["datahub", "bootstrap"]) == 3
 
     assert "DATAHUB_GMS_URL" in capsys.readouterr().err
+
+
+def test_without_datahub_the_embedded_catalog_is_bootstrapped(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through the server that runs, with the same mutation; twice is once."""
+    (project / "headgate.yaml").write_text("jobs: {a: {engine: local, command: ['true']}}\n")
+    settings = load(project, {"HEADGATE_HOME": str(project / "home")})
+    command = [sys.executable, "-m", "headgate", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + 60
+            while running_server(settings) is None and server.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            codes = [run(["datahub", "bootstrap", "-o", "json"]) for _ in range(2)]
+        finally:
+            server.terminate()
+
+    assert codes == [0, 0]
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert shown == [{"urn": PROPERTY, "created": True}, {"urn": PROPERTY, "created": False}]
 
 
 def test_the_command_tells_a_misfit_from_an_outage(

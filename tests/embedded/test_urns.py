@@ -44,7 +44,8 @@ def test_urns_come_apart(urn: str, parts: list[str] | None) -> None:
     [
         "", "urn:li:", "urn:li:dataset", "urn:li:dataset:", "urn:li:dataset:x", "urn:li:dataset:(a,b)",
         "urn:li:dataset:(a,b,c,d)", "urn:li:dataset:(a,b,PROD", "urn:li:dataset:(a,b,PROD)x",
-        "urn:li:dataset:(a,,PROD)", " urn:li:tag:x", "urn:li:tag:x\n", "urn:li:tag:a\u241fb", "urn:li:tag:", "urn:x:tag:y", "http://x", None, 7,
+        "urn:li:dataset:(a,,PROD)", " urn:li:tag:x", "urn:li:tag:x\n", "urn:li:tag:a\u241fb", "urn:li:tag:",
+        "urn:x:tag:y", "http://x", None, 7,
     ],
 )  # fmt: skip
 def test_what_is_no_urn(urn: object) -> None:

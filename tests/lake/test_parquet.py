@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from pyiceberg.types import DecimalType, DoubleType, LongType, StringType
 
 from headgate.lake.arrow import Batch
@@ -108,12 +109,13 @@ def test_what_comes_as_dictionaries_is_read_back_as_plain_columns(tmp_path: Path
     ]
 
 
-def test_a_file_without_bounds_is_found_by_its_values(world: World) -> None:
+def test_a_file_without_bounds_is_found_by_its_values(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Columns without bounds are searched; one with bounds lets PyIceberg pass over the file."""
     lines = "".join(f"x{n * 7919 % 40_000},{n},{'c' * 80}\n" for n in range(40_000))
     assert len(lines) < CHUNK
     world.ingest(world.file("a.csv", f"entity_name,line_no,comment\n{lines}"))
 
+    assert "statistics missing" not in caplog.text
     table = world.table()
     assert table.scan("entity_name == 'x7919'").to_arrow().column("line_no").to_pylist() == [1]
     assert not list(table.scan("line_no == 40000").plan_files())

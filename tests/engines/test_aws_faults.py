@@ -16,6 +16,7 @@ from fakes.aws import FakeAws
 from headgate.aws import Clients
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
+from headgate.engines.lambda_ import engine as lambda_engine
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import EngineRefused, EngineUnavailable
 from headgate.model import Json, RunState
@@ -433,3 +434,34 @@ def test_a_version_goes_along(functions: LambdaEngine, fake_aws: FakeAws) -> Non
     """The job's qualifier is what is invoked."""
     functions.start(order({"function": "lasts", "qualifier": "live"}))
     assert fake_aws.invocations[0]["Qualifier"] == "live"
+
+
+def test_an_answer_that_comes_too_late_for_this_server_is_there_for_the_next(
+    fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """What a function answers after the engine was closed is told by the next one, and not twice."""
+    engine = LambdaEngine(tmp_path, told, answer_within=0.01)
+    asked = order({"function": "slow", "invocation_type": "RequestResponse"})
+    engine.start(asked)
+    engine.close()
+    fake_aws.let_go()
+    until((tmp_path / "logs" / asked.attempt_id / "settled").exists, "the answer to be written down")
+    assert asked.attempt_id not in told.endings
+    LambdaEngine(tmp_path, told).adopt(asked)
+
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+
+
+def test_only_so_many_are_waited_for(
+    functions: LambdaEngine, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch, told: Recorder
+) -> None:
+    """Beyond the threads there are for it, a function that is waited for has to wait; nothing is invoked."""
+    monkeypatch.setattr(lambda_engine, "_MOST_WAITED_FOR", 1)
+    first = order({"function": "slow", "invocation_type": "RequestResponse"})
+    functions.start(first)
+    with pytest.raises(EngineUnavailable, match="being waited for"):
+        functions.start(order({"function": "slow", "invocation_type": "RequestResponse"}))
+    fake_aws.let_go()
+    told.wait_ended(first.attempt_id)
+
+    assert len(fake_aws.invocations) == 1

@@ -140,7 +140,7 @@ def test_runs_that_cannot_be_seen_are_in_the_readiness(fake_aws: FakeAws, projec
     """While AWS does not let us look, /readyz warns, without a name of AWS; afterwards it does not."""
     with running(project) as app:
         run = ask(app, "ingest")
-        fake_aws.fault("DescribeExecution", "denied", 3)
+        fake_aws.fault("DescribeExecution", "denied")
         until(lambda: app.readiness()["warnings"], "the warning")
         said = str(app.readiness()["warnings"])
         assert "step_functions" in said

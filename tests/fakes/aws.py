@@ -77,6 +77,7 @@ class FakeAws:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body go out apart, and nobody is to wait 40 ms for the second
 
             def do_POST(self) -> None:
                 fake.serve(self)

@@ -377,7 +377,7 @@ class Follower:
     def _end(self, one: _Followed, ending: Ending) -> None:
         attempt = one.order.attempt_id
         with self._changed:
-            if one.over:
+            if one.over or self._closing:  # whoever follows it next sees the same end
                 return
             one.over = True
             self._followed.pop(attempt, None)

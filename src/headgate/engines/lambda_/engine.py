@@ -69,6 +69,7 @@ class LambdaEngine:
         self._watcher = watcher
         self._region = region
         self._answer_within = answer_within
+        self._closed = False
         self._lock = threading.Lock()
         self._invoked: dict[str, _Invoked] = {}  #: by attempt
 
@@ -126,7 +127,8 @@ class LambdaEngine:
         self._tell(order.attempt_id, ending)
 
     def close(self) -> None:
-        """Whoever is waited for goes on by itself; its answer is heard by nobody."""
+        """What is under way goes on; an answer that still comes is written down for whoever adopts the run."""
+        self._closed = True
 
     def called_back(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str:
         """Take in how a function says that it ended; answers the attempt's id. The first word counts.
@@ -206,6 +208,7 @@ class LambdaEngine:
                 one.answer.set_result(answer)
             if late:
                 ending = Ending(state=RunState.FAILED, at=at, error=str(answer), detail="lost", retryable=answer.later)
+                self._files.settle(attempt, ending)
                 self._end(one, ending)
             return
         ending: Ending | None = None
@@ -224,7 +227,7 @@ class LambdaEngine:
                 self._files.settle(attempt, ending)
             self._invoked.pop(attempt, None)
             one.answer.set_result(answer)
-        if called is not None:
+        if called is not None or self._closed:
             return
         self._watcher.running(attempt, one.handle, at)
         if ending is not None:
@@ -268,6 +271,8 @@ class LambdaEngine:
         self._tell(one.order.attempt_id, ending)
 
     def _tell(self, attempt: str, ending: Ending) -> None:
+        if self._closed:
+            return
         why = f": {ending.error}" if ending.error else f" ({ending.detail})" if ending.detail else ""
         self._files.say(attempt, f"ended {ending.state}{why}")
         self._files.finish(attempt, ending)

@@ -31,16 +31,17 @@ from headgate.flow.watch import Watch
 from headgate.gate import Gate
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json, Run
-from headgate.openlineage import rest_defaults
+from headgate.openlineage import configured
 from headgate.ports import DataHub, Engine, Message, Reporter
 from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
-from headgate.runtime.lineage import Teller, ToDataHub
+from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
 from headgate.runtime.relay import Relay
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
+from headgate.settings.record import Emit
 
 if TYPE_CHECKING:
     import uvicorn
@@ -79,7 +80,7 @@ class App:
         }
         self._teller = DataHubReporter(self.datahub)
         reporters[self._teller.name] = self._teller
-        self._relays = _relays(self.ledger, self.datahub) if worker else {}
+        self._relays = _relays(self.ledger, self.datahub, settings) if worker else {}
         self._deliver = Deliver(self.ledger, reporters if worker else {}, others=(CHANNEL, URL_CHANNEL))
         self._sweep = Sweep(
             self.ledger,
@@ -129,7 +130,7 @@ class App:
             [Subscription(channel=one.name, on=frozenset(one.on), job=one.job) for one in self.settings.notify]
         )
         told: Callable[[Run], Sequence[Message]] = written if isinstance(self.datahub, EmbeddedDataHub) else _no_message
-        noting = Noting(tuple(self._relays))
+        noting = _noting(self.settings)
         ledger.announce = lambda run, was_failing: [*announcer(run, was_failing), *noting.ended(run), *told(run)]
         ledger.announce_start = noting.started
         ledger.on_claimed = self._dispatcher.start
@@ -248,13 +249,28 @@ def _nothing() -> None:
     return
 
 
-def _relays(ledger: Ledger, datahub: DataHub | None) -> dict[str, Relay]:
-    """Who is told of lineage: DataHub, or the embedded catalog in its place."""
-    teller = Teller(ledger)
-    relays: dict[str, Relay] = {}
-    if datahub is not None:
-        relays[CHANNEL] = Relay(ledger, CHANNEL, ToDataHub(datahub, teller, rest_defaults()))
+def _relays(ledger: Ledger, datahub: DataHub, settings: Settings) -> dict[str, Relay]:
+    """Who is told of lineage: DataHub (or the embedded catalog in its place), and the receiver of OPENLINEAGE_URL."""
+    said = settings.openlineage
+    teller = Teller(ledger, said.namespace)
+    relays = {CHANNEL: Relay(ledger, CHANNEL, ToDataHub(datahub, teller, configured(said)))}
+    if said.receiver:
+        key = {"authorization": f"Bearer {said.api_key.reveal()}"} if said.api_key else {}
+        relays[URL_CHANNEL] = Relay(ledger, URL_CHANNEL, ToUrl(said.receiver, teller, key))
     return relays
+
+
+def _noting(settings: Settings) -> Noting:
+    """In whose messages our own runs are noted."""
+    match settings.openlineage.emit:
+        case Emit.NONE:
+            return Noting()
+        case Emit.URL:
+            return Noting((URL_CHANNEL,))
+        case Emit.BOTH:
+            return Noting((CHANNEL, URL_CHANNEL))
+        case _:
+            return Noting((CHANNEL,))
 
 
 def serve(

@@ -23,8 +23,9 @@ from headgate.http.auth import Headers
 from headgate.http.callers import Callers
 from headgate.http.events import ClientGone, read_body
 from headgate.http.landing import Landing
-from headgate.openlineage import Options, convert
+from headgate.openlineage import SharedAliases, configured, convert
 from headgate.ports import Message
+from headgate.settings.record import OpenLineage
 
 PREFIX: Final = "/openapi/openlineage"
 PATH: Final = f"{PREFIX}/api/v1/lineage"
@@ -46,10 +47,11 @@ def takes(path: str) -> bool:
 class LineageDoor:
     """Answers 201 with nothing, 400 for what is no event, 422 for one that cannot be converted, 401, 405, 413."""
 
-    def __init__(self, gate: Gate, callers: Callers, options: Options) -> None:
+    def __init__(self, gate: Gate, callers: Callers, settings: OpenLineage) -> None:
         self._gate = gate
         self._callers = callers
-        self._options = options
+        self._options = configured(settings)
+        self._aliases = SharedAliases(settings.alias_memory) if settings.alias_memory else None
         self._landing: Landing | None = None
         self.accepted = 0
         self.refused = 0
@@ -121,7 +123,7 @@ class LineageDoor:
         return messages
 
     def _message(self, event: bytes) -> list[Message]:
-        proposals: Sequence[Any] = convert(event, self._options, now=int(time.time() * 1000))
+        proposals: Sequence[Any] = convert(event, self._options, now=int(time.time() * 1000), aliases=self._aliases)
         return [Message(CHANNEL, "", {"proposals": proposals})] if proposals else []
 
     def _land(self) -> Landing:

@@ -33,7 +33,6 @@ from headgate.http.ingestion import IngestionDoor
 from headgate.http.live import Broadcaster
 from headgate.http.metrics import Metrics
 from headgate.model import Json, Run
-from headgate.openlineage import rest_defaults
 from headgate.ports import Message as Letter
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.address = (host, port)
     app.state.events = events.EventsDoor(gate, guard, metrics)
     app.state.ingestion = IngestionDoor(gate, guard)
-    app.state.lineage = openlineage.LineageDoor(gate, app.state.ingestion.callers, rest_defaults())
+    app.state.lineage = openlineage.LineageDoor(gate, app.state.ingestion.callers, gate.settings.openlineage)
     app.include_router(docs.events_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)

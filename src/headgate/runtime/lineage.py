@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _TRIES: Final = 3
+PAUSE = 0.2  #: seconds before the second try; doubles
 _TIMEOUT: Final = 15.0  #: seconds for one call
 _RETRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -147,7 +148,7 @@ class ToUrl:
         why = ""
         for attempt in range(_TRIES):
             if attempt:
-                time.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                time.sleep(PAUSE * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             try:
                 answer = self._made.post(self.url, json=event, headers=dict(self.headers))
             except httpx.HTTPError as error:

@@ -13,7 +13,7 @@ from headgate.model import Json
 from headgate.settings.kinds import ANY_TEXT, BOOLEAN, TEXT, Kind, one_of, pattern, whole
 from headgate.settings.nodes import Table, Text
 from headgate.settings.reading import Key, Named, Part, Section
-from headgate.settings.record import LineageConnection, LineagePath, LineageProperty, OpenLineage
+from headgate.settings.record import Emit, LineageConnection, LineagePath, LineageProperty, OpenLineage, Secret
 
 #: DataHub's words for environments. tests/openlineage holds them against the converter's.
 FABRICS: Final = (
@@ -75,6 +75,44 @@ REGEXP: Final = Key(
     default="",
     variables=(f"{_VARIABLE}FILE_PARTITION_REGEXP_PATTERN", f"{_VARIABLE}FILE_PARTITION_REGEXP"),
     description="What is cut off the end of paths, so that partitions become one dataset.",
+)
+
+EMIT: Final = Key(
+    name="openlineage.emit",
+    kind=one_of(*Emit),
+    default=Emit.AUTO,
+    shown="auto",
+    description="Who is told of our own runs: DataHub, the receiver at `openlineage.url`, both or nobody; auto is the"
+    " receiver where there is one, else DataHub (or the embedded catalog). `OPENLINEAGE_DISABLED=true` is none.",
+)
+NAMESPACE: Final = Key(
+    name="openlineage.namespace",
+    kind=TEXT,
+    default="headgate",
+    variables=("OPENLINEAGE_NAMESPACE",),
+    description="The namespace of our jobs.",
+)
+RECEIVER: Final = Key(
+    name="openlineage.url",
+    kind=pattern("an http or https URL", r"https?://[^\s/]\S*|"),
+    default="",
+    variables=("OPENLINEAGE_URL",),
+    description="A receiver of OpenLineage events, which is told of our own runs.",
+)
+ENDPOINT: Final = Key(
+    name="openlineage.endpoint",
+    kind=TEXT,
+    default="api/v1/lineage",
+    variables=("OPENLINEAGE_ENDPOINT",),
+    description="The receiver's path.",
+)
+API_KEY: Final = Key(
+    name="openlineage.api_key",
+    kind=ANY_TEXT,
+    default="",
+    variables=("OPENLINEAGE_API_KEY",),
+    secret=True,
+    description="The bearer token of the receiver.",
 )
 
 #: Keys whose names are those of the converter's options.
@@ -154,6 +192,7 @@ TITLE: Final = Key(name="title", kind=ANY_TEXT, default="", description="How Dat
 
 SCALARS: Final[Sequence[Key[Any]]] = (
     ENV, COMMON_DATASET_ENV, PLATFORM_INSTANCE, RELEASED, USE_PATCH, ALIAS_MEMORY, PLAN_LIMIT, *TEXTS, *SWITCHES,
+    EMIT, NAMESPACE, RECEIVER, ENDPOINT, API_KEY,
 )  # fmt: skip
 PARTS: Final[Sequence[Part]] = (DOMAINS, PATH_SPECS, CONNECTIONS, PROPERTIES)
 PATH_SPEC: Final[Sequence[Named]] = (PATHS, INSTANCE, INNER_ENV)
@@ -167,6 +206,10 @@ def read_openlineage(section: Section, values: Mapping[str, Json], environ: Mapp
     own = {key.name.partition(".")[2]: values[key.name.partition(".")[2]] for key in (*TEXTS, *SWITCHES)}
     patch, limit = values["use_patch"], values["logical_plan_limit"]
     return OpenLineage(
+        emit=_emit(str(values["emit"]), str(values["url"]), environ),
+        namespace=str(values["namespace"]),
+        receiver=f"{str(values['url']).rstrip('/')}/{str(values['endpoint']).lstrip('/')}" if values["url"] else "",
+        api_key=Secret(str(values["api_key"])) if values["api_key"] else None,
         env=str(values["env"]),
         common_dataset_env=str(values["common_dataset_env"]),
         platform_instance=str(values["platform_instance"]),
@@ -181,6 +224,17 @@ def read_openlineage(section: Section, values: Mapping[str, Json], environ: Mapp
         connections=_connections(section),
         properties=_properties(section),
     )
+
+
+def _emit(said: str, url: str, environ: Mapping[str, str]) -> Emit:
+    """Who is told; never AUTO. Without a receiver there is only DataHub to tell."""
+    if environ.get("OPENLINEAGE_DISABLED", "").strip().lower() == "true":
+        return Emit.NONE
+    if said in (Emit.NONE, Emit.DATAHUB):
+        return Emit(said)
+    if not url:
+        return Emit.DATAHUB
+    return Emit.URL if said == Emit.AUTO else Emit(said)
 
 
 def _domains(section: Section, environ: Mapping[str, str]) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -102,10 +103,24 @@ class LineageProperty:
     title: str = ""
 
 
+class Emit(StrEnum):
+    """Who is told of our own runs."""
+
+    AUTO = "auto"
+    DATAHUB = "datahub"
+    URL = "url"
+    BOTH = "both"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLineage:
     """How events are converted for DataHub; `headgate.openlineage.configured` makes the converter's options of it."""
 
+    emit: Emit = Emit.DATAHUB
+    namespace: str = "headgate"  #: of our jobs
+    receiver: str = ""  #: the whole URL of OPENLINEAGE_URL's endpoint
+    api_key: Secret | None = None
     env: str = "PROD"
     common_dataset_env: str = ""
     platform_instance: str = ""

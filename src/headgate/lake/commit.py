@@ -107,7 +107,6 @@ def land(catalog: SqlCatalog, landing: Landing) -> int | None:
         Unavailable: it stayed busy, or the disk is full; nothing was done.
         Unknown: the catalog failed in the act.
     """
-
     logging.getLogger("pyiceberg.io.pyarrow").addFilter(_unexpected)  # the same one again changes nothing
 
     def stage(table: Table, transaction: Transaction) -> None:

@@ -236,7 +236,7 @@ def test_renewed_credentials_are_found(
     assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
 
 
-def test_a_role_is_assumed_in_the_runs_name(states: StepFunctionsEngine, fake_aws: FakeAws) -> None:
+def test_a_role_is_assumed_in_the_runs_name(states: StepFunctionsEngine, fake_aws: FakeAws, tmp_path: Path) -> None:
     """The start is made as the job's role, in a session called after the run (its 64 digits), with the external id."""
     asked = order(machine(fake_aws, "lasts", role_arn=ROLE, external_id="ours"))
     states.start(asked)
@@ -247,6 +247,8 @@ def test_a_role_is_assumed_in_the_runs_name(states: StepFunctionsEngine, fake_aw
     assert assumed.body["RoleSessionName"] == asked.run.id.removeprefix("jr_")
     assert started.key.startswith("ASIA")
     assert started.token == f"token-{started.key}"
+    secret = started.token.encode()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and secret in file.read_bytes()]
 
 
 def test_a_roles_session_that_ran_out_is_opened_again(

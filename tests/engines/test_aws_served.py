@@ -28,6 +28,9 @@ jobs:
   short: {engine: glue, job_name: lasts, timeout: 1s}
   nowhere: {engine: glue, job_name: none}
   calls: {engine: lambda, function: succeeds, callback: true}
+  many: {engine: step_functions, state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:lasts",
+         max_concurrent_runs: 30}
+  more: {engine: glue, job_name: lasts, max_concurrent_runs: 30}
   told: {engine: lambda, function: succeeds, region: eu-west-1}
 """
 
@@ -147,6 +150,42 @@ def test_runs_that_cannot_be_seen_are_in_the_readiness(fake_aws: FakeAws, projec
         assert "arn:" not in said
         ended(app, run)
         assert app.readiness()["warnings"] == []
+
+
+_SERVER = """
+import sys
+from pathlib import Path
+from headgate.app import App
+from headgate.settings.load import load
+
+app = App.build(load(Path(sys.argv[1]), {}), worker=True, doors=False)
+app.start()
+for number in range(20):
+    app.gate.start(sys.argv[2], arguments={}, actor="urn:li:corpuser:ada")
+print("asked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("job", "after"), [("many", 1), ("many", 8), ("many", 20), ("more", 1), ("more", 8)])
+def test_a_killed_server_started_nothing_twice(fake_aws: FakeAws, project: Path, job: str, after: int) -> None:
+    """Killed with -9 among twenty starts, some of them unheard: the next server brings every run to one true end."""
+    fake_aws.fault("StartExecution" if job == "many" else "StartJobRun", "lost", 1)
+    begun = fake_aws.executions if job == "many" else fake_aws.runs
+    command = [sys.executable, "-c", _SERVER, str(project), job]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as server:
+        until(lambda: len(begun) >= after or server.poll() is not None, "the first starts")
+        assert server.poll() is None
+        server.kill()
+    fake_aws.let_go()
+    with running(project) as app:
+        until(lambda: not app.ledger.counts(), "every run to end")
+        runs = app.ledger.runs(limit=100).items
+
+    assert runs
+    assert {run.state for run in runs} == {RunState.SUCCEEDED}
+    assert len(begun) == len(runs)
 
 
 def test_a_server_without_aws_jobs_does_not_load_boto3() -> None:

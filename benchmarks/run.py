@@ -155,6 +155,21 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
         ),
     ),
+    "openlineage": Benchmark(
+        ("openlineage.py", "convert"),
+        ("--events", "500", "--rounds", "3"),
+        (
+            Line(
+                "OpenLineage conversion, one core, 7 KB an event",
+                "≥ 8,000 events/s; ≥ 10× building acryl-datahub classes",
+                lambda s: (
+                    f"{s['events_per_s']:,} events/s ({s['us_per_event']:.0f} µs of CPU, {s['proposals']} proposals); "
+                    f"{s['times_classes']}× the classes' {s['classes_events_per_s']:,}/s"
+                ),
+                lambda s: s["events_per_s"] >= 8000 and s["times_classes"] >= 10,
+            ),
+        ),
+    ),
     "lake-big": Benchmark(
         ("lake.py", "big"),
         ("--mb", "200", "--rounds", "1"),

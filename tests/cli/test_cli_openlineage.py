@@ -1,4 +1,4 @@
-"""This file is where `headgate openlineage convert` is tested as it is typed: what goes in, what comes out, exit codes."""
+"""This file is where `headgate openlineage convert` is tested as it is typed: input, output, exit codes."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ def test_a_refused_event_is_an_error_in_its_place(project: Project, text: str) -
     bad = [one for one in done.json if isinstance(one, dict)]
 
     assert done.code == 1
-    assert good == [expected()] * len(good) and good
-    assert all(list(one) == ["error"] and one["error"] for one in bad) and bad
+    assert good
+    assert good == [expected()] * len(good)
+    assert bad
+    assert all(list(one) == ["error"] and one["error"] for one in bad)
     assert f"{len(bad)} of {len(done.json)} events refused" in done.err
 
 

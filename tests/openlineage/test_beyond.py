@@ -103,7 +103,8 @@ def test_other_facets_can_be_mapped() -> None:
 def test_the_definition_is_made_once_by_whoever_starts() -> None:
     """It is no part of any event's proposals."""
     assert definition(STEP_FUNCTION_ARN) == {
-        "entityType": "structuredProperty", "entityUrn": PROPERTY, "aspectName": "propertyDefinition", "changeType": "UPSERT",
+        "entityType": "structuredProperty", "entityUrn": PROPERTY, "aspectName": "propertyDefinition",
+        "changeType": "UPSERT",
         "aspect": {
             "qualifiedName": "awsStepFunctionArn", "displayName": "AWS Step Function ARN",
             "valueType": "urn:li:dataType:datahub.string", "cardinality": "SINGLE",
@@ -217,7 +218,9 @@ openlineage:
   domains: ["urn:li:domain:a"]
   path_specs: {s3: [{paths: ["s3://b/{table}"], platform_instance: i, env: uat}]}
   connections: {"arn:aws:glue:us-east-1:1": {platform_instance: acct, env: TEST}}
-  properties: {aws.stepFunctionArn: {property: arn, kind: arn, title: T}, ops.a.b: {property: "urn:li:structuredProperty:x"}}
+  properties:
+    aws.stepFunctionArn: {property: arn, kind: arn, title: T}
+    ops.a.b: {property: "urn:li:structuredProperty:x"}
 """
     made = settings(tmp_path, text)
 
@@ -229,7 +232,9 @@ openlineage:
         path_specs={"s3": [PathSpec(paths=("s3://b/{table}",), platform_instance="i", env="UAT")]},
         connections={"arn:aws:glue:us-east-1:1": Connection(platform_instance="acct", env="TEST")},
         properties=[
-            PropertyRule(path=["aws", "stepFunctionArn"], property="urn:li:structuredProperty:arn", kind="arn", title="T"),
+            PropertyRule(
+                path=["aws", "stepFunctionArn"], property="urn:li:structuredProperty:arn", kind="arn", title="T"
+            ),
             PropertyRule(path=["ops", "a", "b"], property="urn:li:structuredProperty:x"),
         ],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""This file is where it is tested which events are taken, as which kind, and which are refused how (sections 1 to 3)."""
+"""This file is where it is tested which events are taken, as which kind, and which are refused (sections 1 to 3)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_words_count_without_regard_to_case(word: str) -> None:
     }
 
 
-@pytest.mark.parametrize("change", [{"eventType": "DONE"}, {"eventType": 3}, {"run": "x"}, {"inputs": {}}, {"inputs": [3]},
+@pytest.mark.parametrize("change", [{"eventType": "DONE"}, {"eventType": 3}, {"run": "x"}, {"inputs": {}}, {"inputs": [3]},  # noqa: E501 - a table
                                     {"producer": "not a uri"}, {"eventTime": 5}, {"job": []}])  # fmt: skip
 def test_what_is_not_as_specified_is_malformed(change: dict[str, Any]) -> None:
     """A word nobody knows and a member of another type are the sender's mistake."""
@@ -220,7 +220,7 @@ def test_options_name_flow_and_cluster() -> None:
     [
         ("-- x\nmerge into `db`.`t x` USING s", [], "db_t"),
         (None, [dataset("s3://b", "/p.q"), dataset("hive", "Db.T")], "db_t"),
-        (None, [dataset("s3://b", "p", symlinks={"identifiers": [{"namespace": "x", "name": "table/a/b", "type": "TABLE"}]})], "a_b"),
+        (None, [dataset("s3://b", "p", symlinks={"identifiers": [{"namespace": "x", "name": "table/a/b", "type": "TABLE"}]})], "a_b"),  # noqa: E501 - a table
         (None, [dataset("s3://b", "/x/warehouse/a.db/b")], "a_b"),
         (None, [], ""),
     ],
@@ -271,5 +271,5 @@ def test_the_endpoint_has_other_defaults() -> None:
     assert (rest_defaults(env="x").fabric, rest_defaults(env="x").platform_instance) == ("PROD", "x")
     assert (rest_defaults(env=None).fabric, rest_defaults(env=None).platform_instance) == ("PROD", None)
     assert rest_defaults(common_dataset_env="qa", platform_instance="i").fabric == "QA"
-    assert rest_defaults().use_patch and not rest_defaults(released=True).use_patch
-    assert rest_defaults().materialize_dataset and rest_defaults().include_schema_metadata
+    assert (rest_defaults().use_patch, rest_defaults(released=True).use_patch) == (True, False)
+    assert (rest_defaults().materialize_dataset, rest_defaults().include_schema_metadata) == (True, True)

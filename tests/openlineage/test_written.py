@@ -50,10 +50,10 @@ def test_a_schema_needs_a_list_of_fields() -> None:
     ("kind", "words"),
     [
         ("String", "string|varchar(10)|CHAR|nvarchar|nchar|character varying(3)|text| UUID "),
-        ("Number", "int integer long bigint smallint tinyint short byte double float decimal(10,2) numeric number real money"),
+        ("Number", "int integer long bigint smallint tinyint short byte double float decimal(10,2) numeric number real money"),  # noqa: E501 - a table
         ("Boolean", "boolean bool"), ("Date", "date"),
         ("Time", "timestamp timestamp_ntz timestamp_tz timestamptz datetime time timestamp(6)"),
-        ("Bytes", "binary varbinary bytes blob"), ("Array", "array list array<int>"), ("Map", "map struct record row struct<a:int>"),
+        ("Bytes", "binary varbinary bytes blob"), ("Array", "array list array<int>"), ("Map", "map struct record row struct<a:int>"),  # noqa: E501 - a table
         ("Union", "union"), ("Enum", "enum"), ("Null", "int64 geometry uniontype|double precision|"),
     ],
 )  # fmt: skip
@@ -68,7 +68,7 @@ def test_types_are_known_by_their_word(kind: str, words: str) -> None:
 def test_the_table_schema_is_the_fields_as_jackson_writes_them() -> None:
     """Name, type, description, fields; nulls left out, empty lists kept, unknown members dropped, no blanks."""
     fields = [
-        {"description": "dé/\u0001\x1f\n", "type": "struct", "name": "a", "ordinal": 1, "fields": [{"name": "b", "type": None}]},
+        {"description": "dé/\u0001\x1f\n", "type": "struct", "name": "a", "ordinal": 1, "fields": [{"name": "b", "type": None}]},  # noqa: E501 - as it is sent
         {"name": "c", "fields": []}, None, {"name": 5, "type": True},
     ]  # fmt: skip
     written = schema(*fields)["platformSchema"]["com.linkedin.schema.MySqlDDL"]["tableSchema"]
@@ -219,7 +219,8 @@ def test_a_datasets_properties_are_always_a_patch() -> None:
     ]
     assert written["changeType"] == "PATCH"
     assert {one["path"].rpartition("/")[2]: one["value"] for one in written["aspect"]} == {
-        "description": "d", "storageLayer": "iceberg", "datasetType": "VIEW", "datasetSubType": "X", "datasetVersion": "3",
+        "description": "d", "storageLayer": "iceberg", "datasetType": "VIEW", "datasetSubType": "X",
+        "datasetVersion": "3",
     }  # fmt: skip
     assert aspect(found, "globalTags") == {"tags": [{"tag": "urn:li:tag:b"}, {"tag": "urn:li:tag:a"}]}
 

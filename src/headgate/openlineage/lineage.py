@@ -20,6 +20,11 @@ DATAHUB: Final = "urn:li:corpuser:datahub"
 Lineage = tuple[str, str, Sequence[str]]
 
 
+_Known = dict[tuple[Text, Text], tuple[str, str] | None]
+_Inputs = Sequence[InputField | None]
+_NOTHING: Final[dict[str, None]] = {}
+
+
 class Pairs:
     """The column lineage of one event, with a limit on what it may cost."""
 
@@ -40,32 +45,68 @@ class Pairs:
         """
         lineage: list[Lineage] = []
         known: dict[tuple[Text, Text], tuple[str, str] | None] = {}
-        released, all_count = self._options.released, self._options.include_indirect_column_lineage
         for name, field in (facet.fields or {}).items():
             if field is None or not field.inputFields:
                 continue
             downstream = f"urn:li:schemaField:({urn.text},{name})"
-            inputs, joined = (field.inputFields, {}) if all_count else _without_indirect(field.inputFields)
-            found: list[tuple[str, str, InputField]] = []
-            for one in inputs:
-                if one is None:
-                    continue
-                key = (one.namespace, one.name)
-                if key not in known:
-                    known[key] = self._start(one)
-                start, column = known[key], one.field if type(one.field) is str else text(one.field)
-                if start is None or column is None:
-                    self.dropped += 1
-                    continue
-                found.append((_said(one, joined), f"{start[1]}{column})", one))
-            if released:
-                found = _united(found)
-                if found:
-                    lineage.append((self._operation(found[0][0]), downstream, [upstream for _, upstream, _ in found]))
+            inputs, joined = field.inputFields, _NOTHING
+            if not self._options.include_indirect_column_lineage:
+                inputs, joined = _without_indirect(inputs)
+            if self._options.released:
+                self._united(inputs, joined, downstream, known, lineage)
             else:
-                lineage += [(self._operation(said), downstream, (upstream,)) for said, upstream, _ in found]
-            self._count_in(lineage[-len(found) :] if found and not released else lineage[-1:] if found else ())
+                self._paired(inputs, joined, downstream, known, lineage)
+            limits = self._options.limits
+            if self._count > limits.pairs or self._characters > limits.characters:
+                raise UnconvertibleEvent(
+                    f"the column lineage has more than {limits.pairs:,} pairs or {limits.characters:,} characters"
+                )
         return lineage, list(dict.fromkeys(one[0] for one in known.values() if one is not None))
+
+    def _paired(
+        self, inputs: _Inputs, joined: dict[str, None], downstream: str, known: _Known, lineage: list[Lineage]
+    ) -> None:
+        """An entry a pair. This is the innermost loop of the whole conversion."""
+        characters = 0
+        before = len(lineage)
+        for one in inputs:
+            if one is None or (upstream := self._upstream(one, known)) is None:
+                continue
+            operation = self._operation(_said(one, joined)) if self._query else _said(one, joined)
+            characters += len(operation) + len(downstream) + len(upstream)
+            lineage.append((operation, downstream, (upstream,)))
+        self._count += len(lineage) - before
+        self._characters += characters
+
+    def _united(
+        self, inputs: _Inputs, joined: dict[str, None], downstream: str, known: _Known, lineage: list[Lineage]
+    ) -> None:
+        """As released: an entry a field, its upstreams once in the order of their URNs, with the words of all."""
+        words = dict(joined)
+        upstreams: list[str] = []
+        for one in inputs:
+            if one is not None and (upstream := self._upstream(one, known)) is not None:
+                upstreams.append(upstream)
+                words |= words_of(one)
+        if upstreams:
+            ordered = sorted_as_java(set(upstreams))
+            operation = self._operation(",".join(sorted(words, key=lower_key)))
+            self._count += len(ordered)
+            self._characters += len(ordered) * (len(operation) + len(downstream)) + sum(map(len, ordered))
+            lineage.append((operation, downstream, ordered))
+
+    def _upstream(self, one: InputField, known: _Known) -> str | None:
+        """The URN of an input field; None, and counted, where it names no dataset or no field."""
+        key = (one.namespace, one.name)
+        if key in known:
+            start = known[key]
+        else:
+            start = known[key] = self._start(one)
+        column = one.field if type(one.field) is str else text(one.field)
+        if start is None or column is None:
+            self.dropped += 1
+            return None
+        return f"{start[1]}{column})"
 
     def _start(self, one: InputField) -> tuple[str, str] | None:
         """A dataset's URN, and how the URNs of its fields begin."""
@@ -80,17 +121,6 @@ class Pairs:
         if found is None:
             found = self._operations[said] = f"-- {said}\n{self._query}" if said else self._query
         return found
-
-    def _count_in(self, lineage: Sequence[Lineage]) -> None:
-        """What these pairs will take where they are written out, before they are."""
-        limits = self._options.limits
-        for operation, downstream, upstreams in lineage:
-            self._count += len(upstreams)
-            self._characters += len(upstreams) * (len(operation) + len(downstream)) + sum(map(len, upstreams))
-        if self._count > limits.pairs or self._characters > limits.characters:
-            raise UnconvertibleEvent(
-                f"the column lineage has more than {limits.pairs:,} pairs or {limits.characters:,} characters"
-            )
 
 
 def _without_indirect(inputs: Sequence[InputField | None]) -> tuple[list[InputField], dict[str, None]]:
@@ -114,7 +144,10 @@ def _said(one: InputField, joined: dict[str, None]) -> str:
     if not changes and not joined:
         return ""
     if not joined and changes is not None and len(changes) == 1 and (change := changes[0]) is not None:
-        return f"{_part(change.type)}:{_part(change.subtype)}"
+        kind, subtype = change.type, change.subtype
+        if type(kind) is str and type(subtype) is str:
+            return f"{kind}:{subtype}"
+        return f"{_part(kind)}:{_part(subtype)}"
     return ",".join(sorted(words_of(one) | joined, key=lower_key))
 
 
@@ -129,14 +162,6 @@ def words_of(one: InputField) -> dict[str, None]:
 
 def _part(value: Any) -> str:
     return value if type(value) is str else text(value) or "null"
-
-
-def _united(found: Sequence[tuple[str, str, InputField]]) -> list[tuple[str, str, InputField]]:
-    """As released: every upstream once, in the order of their URNs, each with the words of all."""
-    words = {word: None for _, _, one in found for word in words_of(one)}
-    said = ",".join(sorted(words, key=lower_key))
-    by_urn = {upstream: one for _, upstream, one in found}
-    return [(said, upstream, by_urn[upstream]) for upstream in sorted_as_java(by_urn)]
 
 
 def pointer(part: str) -> str:
@@ -197,11 +222,12 @@ def input_output(
 def lineage_paths(lineage: Sequence[Lineage], options: Options) -> list[str]:
     """The path of every pair in a patch."""
     paths: list[str] = []
+    last, head = ("", ""), ""
     for operation, downstream, upstreams in lineage:
-        said = operation or "TRANSFORM"
-        head = (
-            f"/fineGrainedLineages/{escaped(said) if options.escape_operations else said}/{pointer(downstream)}/NONE/"
-        )
+        if (operation, downstream) != last:
+            last = (operation, downstream)
+            said = escaped(operation) if options.escape_operations else operation
+            head = f"/fineGrainedLineages/{said or 'TRANSFORM'}/{pointer(downstream)}/NONE/"
         paths += [head + pointer(upstream) for upstream in upstreams]
     return paths
 

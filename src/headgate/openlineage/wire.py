@@ -4,6 +4,8 @@ Scalars are taken where text is expected, as Jackson does; a list or an object i
 runs and jobs stay unread until somebody asks for one, so what nobody uses costs next to nothing.
 """
 
+# ruff: noqa: N815 - members have the names of the wire
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -60,7 +62,7 @@ class InputField(Struct, gc=False):
 
 
 class OutputField(Struct, gc=False):
-    inputFields: list[InputField | None] | None = None  # noqa: N815 - the wire's name, as all of these
+    inputFields: list[InputField | None] | None = None
 
 
 class ColumnLineage(Struct, gc=False):
@@ -90,58 +92,58 @@ class Ownership(Struct, gc=False):
 
 
 class Storage(Struct, gc=False):
-    storageLayer: Text = None  # noqa: N815
-    fileFormat: Text = None  # noqa: N815
+    storageLayer: Text = None
+    fileFormat: Text = None
 
 
 class DatasetType(Struct, gc=False):
-    datasetType: Text = None  # noqa: N815
-    subType: Text = None  # noqa: N815
+    datasetType: Text = None
+    subType: Text = None
 
 
 class Version(Struct, gc=False):
-    datasetVersion: Text = None  # noqa: N815
+    datasetVersion: Text = None
 
 
 class Lifecycle(Struct, gc=False):
-    lifecycleStateChange: str | None = None  # noqa: N815
+    lifecycleStateChange: str | None = None
 
 
 class ColumnMetrics(Struct, gc=False):
-    nullCount: Number = None  # noqa: N815
-    distinctCount: Number = None  # noqa: N815
+    nullCount: Number = None
+    distinctCount: Number = None
     min: Number = None
     max: Number = None
 
 
 class QualityMetrics(Struct, gc=False):
-    rowCount: Number = None  # noqa: N815
+    rowCount: Number = None
     bytes: Number = None
-    columnMetrics: dict[str, ColumnMetrics | None] | None = None  # noqa: N815
+    columnMetrics: dict[str, ColumnMetrics | None] | None = None
 
 
 class DatasetFacets(Struct, gc=False):
     schema: Schema | None = None
     symlinks: Symlinks | None = None
-    columnLineage: ColumnLineage | None = None  # noqa: N815
+    columnLineage: ColumnLineage | None = None
     documentation: Documentation | None = None
     ownership: Ownership | None = None
     tags: Tags | None = None
     storage: Storage | None = None
-    datasetType: DatasetType | None = None  # noqa: N815
+    datasetType: DatasetType | None = None
     version: Version | None = None
-    lifecycleStateChange: Lifecycle | None = None  # noqa: N815
-    dataQualityMetrics: QualityMetrics | None = None  # noqa: N815
+    lifecycleStateChange: Lifecycle | None = None
+    dataQualityMetrics: QualityMetrics | None = None
 
 
 class OutputStatistics(Struct, gc=False):
-    rowCount: Number = None  # noqa: N815
+    rowCount: Number = None
     size: Number = None
-    fileCount: Number = None  # noqa: N815
+    fileCount: Number = None
 
 
 class OutputFacets(Struct, gc=False):
-    outputStatistics: OutputStatistics | None = None  # noqa: N815
+    outputStatistics: OutputStatistics | None = None
 
 
 NO_FACETS: Final = DatasetFacets()
@@ -151,13 +153,13 @@ class Dataset(Struct, gc=False):
     namespace: Text = None
     name: Text = None
     facets: DatasetFacets | None = None
-    outputFacets: OutputFacets | None = None  # noqa: N815
+    outputFacets: OutputFacets | None = None
 
 
 class JobType(Struct, gc=False):
-    processingType: Text = None  # noqa: N815
+    processingType: Text = None
     integration: Text = None
-    jobType: Text = None  # noqa: N815
+    jobType: Text = None
 
 
 class Sql(Struct, gc=False):
@@ -166,7 +168,7 @@ class Sql(Struct, gc=False):
 
 class SourceCodeLocation(Struct, gc=False):
     url: Text = None
-    repoUrl: Text = None  # noqa: N815
+    repoUrl: Text = None
     branch: Text = None
     tag: Text = None
 
@@ -174,37 +176,37 @@ class SourceCodeLocation(Struct, gc=False):
 class ProcessingEngine(Struct, gc=False):
     name: Text = None
     version: Text = None
-    openlineageAdapterVersion: Text = None  # noqa: N815
+    openlineageAdapterVersion: Text = None
 
 
 class NominalTime(Struct, gc=False):
-    nominalStartTime: str | None = None  # noqa: N815
-    nominalEndTime: str | None = None  # noqa: N815
+    nominalStartTime: str | None = None
+    nominalEndTime: str | None = None
 
 
 class ErrorMessage(Struct, gc=False):
     message: Text = None
-    programmingLanguage: Text = None  # noqa: N815
-    stackTrace: Text = None  # noqa: N815
+    programmingLanguage: Text = None
+    stackTrace: Text = None
 
 
 class ExternalQuery(Struct, gc=False):
-    externalQueryId: Text = None  # noqa: N815
+    externalQueryId: Text = None
     source: Text = None
 
 
 class ExtractionFailure(Struct, gc=False):
-    errorMessage: Text = None  # noqa: N815
+    errorMessage: Text = None
 
 
 class ExtractionError(Struct, gc=False):
-    totalTasks: Number = None  # noqa: N815
-    failedTasks: Number = None  # noqa: N815
+    totalTasks: Number = None
+    failedTasks: Number = None
     errors: list[ExtractionFailure | None] | None = None
 
 
 class Run(Struct, gc=False):
-    runId: str | None = None  # noqa: N815
+    runId: str | None = None
     facets: Facets | None = None
 
 
@@ -217,13 +219,13 @@ class Job(Struct, gc=False):
 class Event(Struct, gc=False):
     """What every kind of event may have; a kind reads the parts it knows."""
 
-    eventTime: str | None = None  # noqa: N815
+    eventTime: str | None = None
     producer: str | None = None
-    schemaURL: Any = None  # noqa: N815 - anything but a text says nothing about the kind
+    schemaURL: Any = None  # anything but a text says nothing about the kind
 
 
 class RunEvent(Event, gc=False):
-    eventType: str | None = None  # noqa: N815
+    eventType: str | None = None
     run: Run | None = None
     job: Job | None = None
     dataset: Raw | UnsetType = UNSET
@@ -242,7 +244,7 @@ class DatasetEvent(Event, gc=False):
 
 
 class _Kind(Struct, gc=False):
-    schemaURL: Any = None  # noqa: N815
+    schemaURL: Any = None
     run: Raw | UnsetType = UNSET
     dataset: Raw | UnsetType = UNSET
     job: Raw | UnsetType = UNSET

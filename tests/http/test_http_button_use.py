@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,36 @@ def test_a_chosen_theme_is_followed_at_once(page: Page, stage: tuple[str, Staged
     page.until(f"!{BUTTON}.hasAttribute('data-dark')")
 
     assert dark != light
+
+
+def test_on_a_narrow_page_the_dot_has_to_do(page: Page, stage: tuple[str, Staged]) -> None:
+    """The header has no room for a sentence; it can be hovered, and is read out all the same."""
+    url, _ = stage
+    open_dataset(page, url)
+    width = f"{INSIDE}.querySelector('.badge').getBoundingClientRect().width"
+    wide = page.ask(width)
+    page.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=False)
+    narrow = page.ask(width)
+    title = page.ask(f"{INSIDE}.querySelector('.badge').title")
+
+    assert wide > 100
+    assert 0 < narrow < 20
+    assert title.startswith("Last run failed")
+    assert title.endswith("by ann · no such bucket")
+    assert page.ask(f"{INSIDE}.querySelector('[role=status]').innerText") == "Last run failed"
+
+
+def test_a_run_that_somebody_else_started_is_seen(page: Page, stage: tuple[str, Staged]) -> None:
+    """It is followed from the first, and shown with since when."""
+    url, said = stage
+    started = datetime.now(UTC) - timedelta(minutes=5)
+    run = {**LAST, "runId": "jr_9", "state": "RUNNING", "startedAt": started.isoformat(), "endedAt": None}
+    said.runnable = (200, {**CAN, "lastRun": run})
+    said.state = (200, {**run, "state": "SUCCEEDED", "endedAt": datetime.now(UTC).isoformat()})
+    open_dataset(page, url)
+    badge = f"{INSIDE}.querySelector('.badge').innerText.split(/\\s+/).join(' ').trim()"
+    first = page.ask(badge)
+    page.until(f"{badge}.startsWith('Last run succeeded just now')")
+
+    assert first == "A run is running started 5 minutes ago"
+    assert ("GET", "runs/jr_9") in [(method, what) for method, what, _, _ in said.asked]

@@ -116,6 +116,9 @@
             color: var(--dim); border-color: var(--line); }
     .badge { display: inline-flex; align-items: center; gap: 4px; font-size: 12px; color: var(--dim); }
     .badge[hidden] { display: none; }
+    @media (max-width: 900px) { /* the dot has to do; what it says is still read out */
+      .badge span:not(.dot) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+    }
     .dot { width: 8px; height: 8px; margin-right: 2px; border-radius: 50%; background: var(--dim); flex: none; }
     [data-state="SUCCEEDED"] .dot { background: var(--good); }
     [data-state="FAILED"] .dot, [data-state="ERROR"] .dot, [data-state="TIMEOUT"] .dot { background: var(--bad); }
@@ -184,7 +187,7 @@
     const seconds = Math.max(0, (Date.now() - at) / 1000);
     const [unit, length] = [["day", 86400], ["hour", 3600], ["minute", 60]].find(([, one]) => seconds >= one) ?? [];
     if (!unit) return "just now";
-    return new Intl.RelativeTimeFormat(document.documentElement.lang || "en").format(-Math.floor(seconds / length), unit);
+    return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / length), unit);
   }
 
   const person = (actor) => (actor ?? "").replace(/^urn:li:corpuser:/, "");
@@ -228,7 +231,8 @@
       const [what, when] = runInWords(run);
       if (this.state.textContent !== what) this.state.textContent = what; // said again only when it is new
       this.when.textContent = when;
-      this.badge.title = [run.message, person(run.actor) && `by ${person(run.actor)}`].filter(Boolean).join(" · ");
+      const by = person(run.actor);
+      this.badge.title = [`${what} ${when}`.trim(), by && `by ${by}`, run.message].filter(Boolean).join(" · ");
     }
 
     paint() {

@@ -14,24 +14,24 @@ REQUEST = "urn:li:dataHubExecutionRequest:r1"
 RUN = "urn:li:dataProcessInstance:run-{}"
 
 
-def test_the_first_aspect_makes_the_entity(world: World) -> None:
+def test_the_first_aspect_makes_the_entity(anywhere: World) -> None:
     """Any aspect brings the key aspect with it, so that the entity is there."""
-    world.put(DATASET, "datasetProperties", {"customProperties": {"a": "b"}})
+    anywhere.put(DATASET, "datasetProperties", {"customProperties": {"a": "b"}})
 
-    assert world.catalog.exists(DATASET)
-    assert world.catalog.value(DATASET, "datasetKey") == {
+    assert anywhere.catalog.exists(DATASET)
+    assert anywhere.catalog.value(DATASET, "datasetKey") == {
         "platform": "urn:li:dataPlatform:iceberg", "name": "sales.orders", "origin": "PROD",
     }  # fmt: skip
 
 
-def test_each_change_is_a_version_and_the_same_again_is_none(world: World) -> None:
+def test_each_change_is_a_version_and_the_same_again_is_none(anywhere: World) -> None:
     """Versions count up from 1, the newest is read as 0, and writing what is there already makes no version."""
     numbers = [
-        world.put(DATASET, "datasetProperties", {"customProperties": {}, "name": name}).number
+        anywhere.put(DATASET, "datasetProperties", {"customProperties": {}, "name": name}).number
         for name in ("one", "two", "two", "three")
     ]
     names = [
-        found.value["name"] if (found := world.catalog.aspect(DATASET, "datasetProperties", version)) else None
+        found.value["name"] if (found := anywhere.catalog.aspect(DATASET, "datasetProperties", version)) else None
         for version in (0, 1, 2, 3, 4)
     ]
 
@@ -39,12 +39,12 @@ def test_each_change_is_a_version_and_the_same_again_is_none(world: World) -> No
     assert names == ["three", "one", "two", "three", None]
 
 
-def test_history_is_kept_small(world: World) -> None:
+def test_history_is_kept_small(anywhere: World) -> None:
     """Twenty versions are kept, the oldest go."""
-    world.catalog.write(
+    anywhere.catalog.write(
         [change(DATASET, "datasetProperties", {"customProperties": {}, "name": str(one)}) for one in range(30)], ACTOR
     )
-    kept = [one for one in range(1, 31) if world.catalog.aspect(DATASET, "datasetProperties", one)]
+    kept = [one for one in range(1, 31) if anywhere.catalog.aspect(DATASET, "datasetProperties", one)]
 
     assert kept == list(range(11, 31))
 
@@ -67,121 +67,121 @@ def test_history_is_kept_small(world: World) -> None:
         (1, "UPSERT", {"If_Modified_Since": "2001-01-01T00:00:00Z"}, True),
     ],
 )
-def test_conditions(world: World, there: int, kind: str, headers: dict[str, str], writes: bool) -> None:
+def test_conditions(anywhere: World, there: int, kind: str, headers: dict[str, str], writes: bool) -> None:
     """A change whose condition does not hold is refused, and leaves what is there."""
     for number in range(there):
-        world.put(DATASET, "datasetProperties", {"customProperties": {}, "name": f"before {number}"})
+        anywhere.put(DATASET, "datasetProperties", {"customProperties": {}, "name": f"before {number}"})
     after = {"customProperties": {}, "name": "after"}
 
     if writes:
-        assert world.put(DATASET, "datasetProperties", after, kind, **headers).number == there + 1
+        assert anywhere.put(DATASET, "datasetProperties", after, kind, **headers).number == there + 1
     else:
         with pytest.raises(Unmet, match=r"(Expected version|already exists|does not exist|modified since)"):
-            world.put(DATASET, "datasetProperties", after, kind, **headers)
-    assert (world.catalog.value(DATASET, "datasetProperties").get("name") == "after") is writes
+            anywhere.put(DATASET, "datasetProperties", after, kind, **headers)
+    assert (anywhere.catalog.value(DATASET, "datasetProperties").get("name") == "after") is writes
 
 
-def test_create_that_may_lose_quietly(world: World) -> None:
+def test_create_that_may_lose_quietly(anywhere: World) -> None:
     """With If-None-Match: * a CREATE of what is there changes nothing and is no error."""
-    world.put(DATASET, "status", {"removed": False})
+    anywhere.put(DATASET, "status", {"removed": False})
 
-    assert world.put(DATASET, "status", {"removed": True}, "CREATE", If_None_Match="*").value == {"removed": False}
+    assert anywhere.put(DATASET, "status", {"removed": True}, "CREATE", If_None_Match="*").value == {"removed": False}
 
 
-def test_a_batch_is_written_whole_or_not_at_all(world: World) -> None:
+def test_a_batch_is_written_whole_or_not_at_all(anywhere: World) -> None:
     """One bad change of a batch takes all of them with it."""
     with pytest.raises(Unmet):
-        world.catalog.write(
+        anywhere.catalog.write(
             [change(DATASET, "status", {"removed": False}), change(FLOW, "status", {}, If_Version_Match="7")], ACTOR
         )
 
-    assert not world.catalog.exists(DATASET)
+    assert not anywhere.catalog.exists(DATASET)
 
 
 @pytest.mark.parametrize("end", ["SUCCESS", "CANCELLED", "ABORTED", "DUPLICATE"])
-def test_the_end_of_an_execution_request_stays(world: World, end: str) -> None:
+def test_the_end_of_an_execution_request_stays(anywhere: World, end: str) -> None:
     """After a final status another is refused, the same one is ignored, and only a rollback may follow."""
-    world.put(REQUEST, "dataHubExecutionRequestResult", {"status": "RUNNING"})
-    world.put(REQUEST, "dataHubExecutionRequestResult", {"status": end, "report": "first"})
-    world.put(REQUEST, "dataHubExecutionRequestResult", {"status": end, "report": "second"})
+    anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": "RUNNING"})
+    anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": end, "report": "first"})
+    anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": end, "report": "second"})
     with pytest.raises(Invalid, match="immutable state"):
-        world.put(REQUEST, "dataHubExecutionRequestResult", {"status": "FAILURE"})
+        anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": "FAILURE"})
 
-    assert world.catalog.value(REQUEST, "dataHubExecutionRequestResult")["report"] == "first"
-    world.put(REQUEST, "dataHubExecutionRequestResult", {"status": "ROLLING_BACK"})
+    assert anywhere.catalog.value(REQUEST, "dataHubExecutionRequestResult")["report"] == "first"
+    anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": "ROLLING_BACK"})
 
 
-def test_failure_is_not_final(world: World) -> None:
+def test_failure_is_not_final(anywhere: World) -> None:
     """A failed request may run again."""
-    world.put(REQUEST, "dataHubExecutionRequestResult", {"status": "FAILURE"})
+    anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": "FAILURE"})
 
-    assert world.put(REQUEST, "dataHubExecutionRequestResult", {"status": "RUNNING"}).number == 2
+    assert anywhere.put(REQUEST, "dataHubExecutionRequestResult", {"status": "RUNNING"}).number == 2
 
 
-def test_a_softly_deleted_entity_is_not_there_until_it_is_restored(world: World) -> None:
+def test_a_softly_deleted_entity_is_not_there_until_it_is_restored(anywhere: World) -> None:
     """Its aspects stay; existence and searches go by status."""
-    world.put(DATASET, "status", {"removed": True})
-    gone = world.catalog.exists(DATASET), world.catalog.search(Search(kinds=["dataset"]))[0]
-    world.put(DATASET, "status", {"removed": False})
+    anywhere.put(DATASET, "status", {"removed": True})
+    gone = anywhere.catalog.exists(DATASET), anywhere.catalog.search(Search(kinds=["dataset"]))[0]
+    anywhere.put(DATASET, "status", {"removed": False})
 
     assert gone == (False, 0)
-    assert world.catalog.exists(DATASET)
-    assert world.catalog.search(Search(kinds=["dataset"])) == (1, [DATASET])
+    assert anywhere.catalog.exists(DATASET)
+    assert anywhere.catalog.search(Search(kinds=["dataset"])) == (1, [DATASET])
 
 
-def test_deleted_for_good(world: World) -> None:
+def test_deleted_for_good(anywhere: World) -> None:
     """Every row of it is gone, and what it named is no longer named by it."""
-    world.put(JOB, "dataJobInputOutput", {"inputDatasets": [], "outputDatasets": [DATASET]})
-    rows, _ = world.catalog.delete(JOB)
+    anywhere.put(JOB, "dataJobInputOutput", {"inputDatasets": [], "outputDatasets": [DATASET]})
+    rows, _ = anywhere.catalog.delete(JOB)
 
     assert rows == 2
-    assert not world.catalog.exists(JOB)
-    assert world.catalog.related(DATASET, ["Produces"], outgoing=False) == (0, [])
-    assert world.put(JOB, "status", {"removed": False}).number == 1
+    assert not anywhere.catalog.exists(JOB)
+    assert anywhere.catalog.related(DATASET, ["Produces"], outgoing=False) == (0, [])
+    assert anywhere.put(JOB, "status", {"removed": False}).number == 1
 
 
-def test_delete_as_a_change(world: World) -> None:
+def test_delete_as_a_change(anywhere: World) -> None:
     """DELETE of an aspect takes the aspect; of the key aspect, the entity."""
-    world.put(DATASET, "globalTags", {"tags": []})
-    world.put(DATASET, "globalTags", {}, "DELETE")
-    without = world.catalog.aspect(DATASET, "globalTags"), world.catalog.exists(DATASET)
-    world.put(DATASET, "datasetKey", {}, "DELETE")
+    anywhere.put(DATASET, "globalTags", {"tags": []})
+    anywhere.put(DATASET, "globalTags", {}, "DELETE")
+    without = anywhere.catalog.aspect(DATASET, "globalTags"), anywhere.catalog.exists(DATASET)
+    anywhere.put(DATASET, "datasetKey", {}, "DELETE")
 
     assert without == (None, True)
-    assert not world.catalog.exists(DATASET)
+    assert not anywhere.catalog.exists(DATASET)
 
 
-def test_a_series_keeps_every_point_once(world: World) -> None:
+def test_a_series_keeps_every_point_once(anywhere: World) -> None:
     """Two points of one moment stay two, the same one told twice stays one, the newest comes first."""
     started = {"timestampMillis": 1000, "status": "STARTED"}
     complete = {"timestampMillis": 1000, "status": "COMPLETE", "result": {"type": "SUCCESS", "nativeResultType": "x"}}
     later = {"timestampMillis": 2000, "status": "STARTED"}
     for point in (started, complete, started, later):
-        world.put(RUN.format(1), "dataProcessInstanceRunEvent", point)
-    points = world.catalog.series(RUN.format(1), "dataProcessInstanceRunEvent")
+        anywhere.put(RUN.format(1), "dataProcessInstanceRunEvent", point)
+    points = anywhere.catalog.series(RUN.format(1), "dataProcessInstanceRunEvent")
 
     assert [one.at_ms for one in points] == [2000, 1000, 1000]
 
 
-def test_runs_of_a_dataset_come_newest_first(world: World) -> None:
+def test_runs_of_a_dataset_come_newest_first(anywhere: World) -> None:
     """By when they were created, whatever the order they were told in; counted whole, told by the page."""
     for number, time in ((1, 1000), (2, 3000), (3, 2000)):
         run = RUN.format(number)
-        world.put(run, "dataProcessInstanceOutput", {"outputs": [DATASET]})
-        world.put(run, "dataProcessInstanceProperties", {"name": "n", "created": {"time": time, "actor": ACTOR}})
+        anywhere.put(run, "dataProcessInstanceOutput", {"outputs": [DATASET]})
+        anywhere.put(run, "dataProcessInstanceProperties", {"name": "n", "created": {"time": time, "actor": ACTOR}})
 
-    assert world.catalog.runs_of(DATASET, "Produces") == (3, [RUN.format(2), RUN.format(3), RUN.format(1)])
-    assert world.catalog.runs_of(DATASET, "Produces", start=1, count=1) == (3, [RUN.format(3)])
+    assert anywhere.catalog.runs_of(DATASET, "Produces") == (3, [RUN.format(2), RUN.format(3), RUN.format(1)])
+    assert anywhere.catalog.runs_of(DATASET, "Produces", start=1, count=1) == (3, [RUN.format(3)])
 
 
-def test_relationships_follow_the_newest_version(world: World) -> None:
+def test_relationships_follow_the_newest_version(anywhere: World) -> None:
     """What an aspect no longer names is no longer related."""
     other = DATASET.replace("orders", "returns")
-    world.put(JOB, "dataJobInputOutput", {"inputDatasets": [other], "outputDatasets": [DATASET]})
-    world.put(JOB, "dataJobInputOutput", {"inputDatasets": [], "outputDatasets": [other]})
+    anywhere.put(JOB, "dataJobInputOutput", {"inputDatasets": [other], "outputDatasets": [DATASET]})
+    anywhere.put(JOB, "dataJobInputOutput", {"inputDatasets": [], "outputDatasets": [other]})
 
-    assert world.catalog.related(DATASET, ["Produces"], outgoing=False)[0] == 0
-    assert [one.other for one in world.catalog.related(JOB, ["Produces", "Consumes"], outgoing=True)[1]] == [other]
+    assert anywhere.catalog.related(DATASET, ["Produces"], outgoing=False)[0] == 0
+    assert [one.other for one in anywhere.catalog.related(JOB, ["Produces", "Consumes"], outgoing=True)[1]] == [other]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_relationships_follow_the_newest_version(world: World) -> None:
         (Search(any_of=[[Criterion(field="urn", values=[])]]), 0),
     ],
 )
-def test_search(world: World, wanted: Search, found: int) -> None:
+def test_search(anywhere: World, wanted: Search, found: int) -> None:
     """By kind, text, platform, environment and deletion, alone and together."""
     for urn in (
         DATASET,
@@ -214,18 +214,18 @@ def test_search(world: World, wanted: Search, found: int) -> None:
         "urn:li:dataset:(urn:li:dataPlatform:hive,raw.x,DEV)",
         FLOW,
     ):
-        world.put(urn, "status", {"removed": False})
-    world.put(DATASET.replace("orders", "old"), "status", {"removed": True})
-    world.put(DATASET, "datasetProperties", {"name": "x", "customProperties": {"b": "c", "env": "PROD"}})
-    world.put(DATASET, "globalTags", {"tags": [{"tag": "urn:li:tag:a"}]})
+        anywhere.put(urn, "status", {"removed": False})
+    anywhere.put(DATASET.replace("orders", "old"), "status", {"removed": True})
+    anywhere.put(DATASET, "datasetProperties", {"name": "x", "customProperties": {"b": "c", "env": "PROD"}})
+    anywhere.put(DATASET, "globalTags", {"tags": [{"tag": "urn:li:tag:a"}]})
 
-    assert world.catalog.search(wanted)[0] == found
+    assert anywhere.catalog.search(wanted)[0] == found
 
 
-def test_a_filter_that_is_not_known_is_refused(world: World) -> None:
+def test_a_filter_that_is_not_known_is_refused(anywhere: World) -> None:
     """To leave it out would find, and let delete, too much."""
     with pytest.raises(Invalid, match="does not search by 'glossaryTerms'"):
-        world.catalog.search(Search(any_of=[[Criterion(field="glossaryTerms", values=["x"])]]))
+        anywhere.catalog.search(Search(any_of=[[Criterion(field="glossaryTerms", values=["x"])]]))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """This file is where changes of aspects are written: in one transaction, all or nothing.
 
-What a batch touches is read at once, changed in memory change by change, and written at once. Two replicas that change
-the same aspect at the same time meet at its primary key: one of them is done again, and sees what the other wrote.
+What a batch touches is read at once, changed in memory change by change, and written at once. One transaction at a
+time writes: on SQLite that is so anyway, on PostgreSQL replicas take turns by a lock, so that each sees the other's.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from headgate.embedded.registry import registry
 from headgate.embedded.rules import Stored, Verdict
 from headgate.embedded.urns import Urn
 from headgate.errors import Invalid
+from headgate.ledger import dialects
 from headgate.ledger.schema import catalog_aspect, catalog_edge, catalog_entity, catalog_series
 from headgate.ledger.writer import Batch
 
 KEPT: Final = 20  #: versions of an aspect, the newest among them; DataHub's own default
 _CHUNK: Final = 400  #: URNs in one question: SQLite takes a thousand parameters
 _PROPERTIES: Final = "structuredProperties"
+_LOCK: Final = 7_405_117  #: PostgreSQL's number of the lock of those who write here
 
 Name = tuple[str, str]  #: an aspect's URN and name
 
@@ -84,6 +86,7 @@ def write(batch: Batch, changes: Sequence[Change], actor: str) -> list[Written]:
     Raises:
         Unmet: a version, a time or CREATE does not hold. Invalid: a rule of the catalog forbids one. Then none is made.
     """
+    _take_turns(batch.connection)
     work = _Work(batch.connection, batch.now, actor)
     _load(work, changes)
     done = [_one(work, change) for change in changes]
@@ -97,6 +100,7 @@ def delete(batch: Batch, urn: str, aspect: str | None, begin_ms: int | None, end
     Answers how many rows of aspects and of series there were. For `Ledger.write`.
     """
     connection = batch.connection
+    _take_turns(connection)
     rows = 0
     points = catalog_series.c.urn == urn
     if aspect is not None:
@@ -119,6 +123,12 @@ def delete(batch: Batch, urn: str, aspect: str | None, begin_ms: int | None, end
     elif aspect == "status":
         connection.execute(sa.update(catalog_entity).where(catalog_entity.c.urn == urn).values(removed=False))
     return rows, series
+
+
+def _take_turns(connection: Connection) -> None:
+    """Held until the transaction ends. A deadlock with another lock is for PostgreSQL to see, the writer tries again."""
+    if not dialects.is_sqlite(connection):
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 # -- reading what a batch touches

@@ -19,7 +19,7 @@ from headgate.lake.headers import Header, Refused, compressed, header_length, na
 from headgate.lake.locate import count
 from headgate.lake.rejects import Refusal
 from headgate.lake.scan import Part, beginning, located, threads
-from headgate.lake.sources import Source, as_read, stamp
+from headgate.lake.sources import Source, as_read, stamp, untouched
 from headgate.lake.text import Text, opened
 
 #: Files of one pass that are read one by one.
@@ -169,7 +169,8 @@ class Passes:
         """One large file, chunk by chunk."""
         [source] = plan.sources
         try:
-            with opened(source.path, packed=compressed(str(source.path))) as text:
+            known = partial(untouched, source)
+            with opened(source.path, packed=compressed(str(source.path)), known=known) as text:
                 yield from self._chunks(plan, pool, text)
                 if not self._given_up(source):
                     now = as_read(source, *text.identity())

@@ -83,6 +83,17 @@ def as_read(source: Source, etag: str, seen: Stamp) -> Source:
     return replace(source, object=replace(announced, etag=etag, size=seen.size, version=""), stamp=seen)
 
 
+def untouched(source: Source, seen: Stamp) -> str | None:
+    """The announced etag, where it is the MD5 of a watched folder's file that nobody wrote to since: else None.
+
+    The folder's events have the file's time of change for a sequencer (see doors.inbox), and it was at rest when it
+    was hashed, so that any later write has given it another.
+    """
+    about = source.object
+    at_rest = about.sequencer == f"{seen.modified:016X}" and about.size == seen.size
+    return about.etag.lower() if about.path and at_rest and _MD5.fullmatch(about.etag) else None
+
+
 def checked(source: Source) -> Source:
     """The source as its file is now: read whole, unless it was read before and is untouched since.
 

@@ -1,4 +1,7 @@
-"""This file is where a large file is read once: its text, decompressed, and on the way the MD5 of its stored bytes."""
+"""This file is where a large file is read once: its text, decompressed, and on the way the MD5 of its stored bytes.
+
+A file that is untouched since the watched folder hashed it is not hashed again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import io
 import os
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +28,9 @@ _BUFFER: Final = 1 << 20
 class _Hashed(io.RawIOBase):
     """The bytes of a file on their way, hashed."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.FileIO, known: str | None) -> None:
         super().__init__()
+        self.known = known
         self.md5 = hashlib.md5(usedforsecurity=False)
         self._file = file
 
@@ -35,8 +39,18 @@ class _Hashed(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         size = self._file.readinto(buffer)
-        self.md5.update(memoryview(buffer)[:size])
+        if self.known is None:
+            self.md5.update(memoryview(buffer)[:size])
         return size
+
+    def stamp(self) -> Stamp:
+        found = os.fstat(self._file.fileno())
+        return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def again(self) -> str:
+        """The MD5 of all the file's bytes as they are now."""
+        self._file.seek(0)
+        return hashlib.file_digest(self._file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +64,17 @@ class Text:
         """MD5 of the stored bytes, and the file they were read from. Ask at the end of the text."""
         while self._hashed.read(_BUFFER):
             pass
-        return self._hashed.md5.hexdigest(), self._stamp
+        if self._hashed.known is None:
+            return self._hashed.md5.hexdigest(), self._stamp
+        now = self._hashed.stamp()
+        if now == self._stamp:
+            return self._hashed.known, self._stamp
+        return self._hashed.again(), now  # it was written to while it was read: by its id the batch begins again
 
 
 @contextmanager
-def opened(path: Path, *, packed: bool) -> Generator[Text]:
-    """A file's text.
+def opened(path: Path, *, packed: bool, known: Callable[[Stamp], str | None] = lambda _: None) -> Generator[Text]:
+    """A file's text. `known` answers the MD5 of the bytes of a file of that stamp, if there is no need to find it out.
 
     Raises:
         FileNotFoundError: it is gone.
@@ -63,7 +82,8 @@ def opened(path: Path, *, packed: bool) -> Generator[Text]:
     """
     with io.FileIO(path) as raw:
         found = os.fstat(raw.fileno())
-        hashed = _Hashed(raw)
+        stamp = Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+        hashed = _Hashed(raw, known(stamp))
         buffered = io.BufferedReader(hashed, _BUFFER)
         file: BinaryIO = io.BufferedReader(gzip.GzipFile(fileobj=buffered), _BUFFER) if packed else buffered
         try:
@@ -71,7 +91,7 @@ def opened(path: Path, *, packed: bool) -> Generator[Text]:
                 header=_header(file),
                 file=file,
                 _hashed=hashed,
-                _stamp=Stamp(found.st_ino, found.st_size, found.st_mtime_ns),
+                _stamp=stamp,
             )
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise Refused(f"it is a broken gzip file: {error}") from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import parse, validate
 
 from headgate.embedded import graph
 from headgate.embedded.nodes import TYPES, Asked
 
 from .world import ACTOR, DATASET, FLOW, JOB, World
 
+DOCUMENTS = Path(__file__).parents[2] / "src" / "headgate" / "datahub" / "documents"
 ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:earnings-ingest"
 PROPERTY = "urn:li:structuredProperty:awsStepFunctionArn"
 SEED = {
@@ -289,3 +292,18 @@ def test_the_schema_is_whole() -> None:
 
     assert {name for _, name in TYPES.values()} <= set(types)
     assert {name for name, _ in TYPES.values()} <= set(types["EntityType"].values)  # type: ignore[attr-defined] # an enum
+
+
+@pytest.mark.parametrize("file", sorted(DOCUMENTS.glob("*.graphql")), ids=lambda file: file.stem)
+def test_headgates_own_documents_fit(file: Path) -> None:
+    """What our client asks DataHub can be asked here, so that the one can stand in for the other."""
+    assert validate(graph.schema(), parse(file.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize("given", [{"query": "a\0b"}, {"query": "*", "orFilters": [{"and": [
+    {"field": "urn", "values": ["\0"]}]}]}])  # fmt: skip
+def test_texts_no_database_takes(world: World, given: dict[str, Any]) -> None:
+    """A NUL is refused here, not by the database."""
+    query = "query s($i: SearchAcrossEntitiesInput!) { searchAcrossEntities(input: $i) { total } }"
+
+    assert "NUL" in errors(world, query, i=given)[0]["message"]

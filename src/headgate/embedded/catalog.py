@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from headgate.embedded import reading, store, urns
+from headgate.embedded import deleting, reading, store, urns
 from headgate.embedded.changes import Change, make
 from headgate.embedded.reading import Aspect, Entity, Point, Related, Search
 from headgate.embedded.registry import registry
@@ -46,7 +46,7 @@ class Catalog:
         if aspect is not None and aspect not in parsed.spec.aspects:
             raise Invalid(f"aspectName: {parsed.spec.name} has no aspect {aspect[:80]!r}")
         whole = None if aspect == parsed.spec.key else aspect
-        return wait_for(self._ledger.write(lambda batch: store.delete(batch, parsed.text, whole, begin_ms, end_ms)))
+        return wait_for(self._ledger.write(lambda batch: deleting.delete(batch, parsed.text, whole, begin_ms, end_ms)))
 
     def register(self, datasets: Sequence[str]) -> int:
         """Let these datasets be known, if they are not; answers how many were new. One that was deleted stays so."""

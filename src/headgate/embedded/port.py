@@ -9,12 +9,14 @@ from typing import Any, Final, cast
 from headgate.embedded.catalog import SYSTEM, Catalog
 from headgate.embedded.changes import Unmet, of_proposal
 from headgate.embedded.nodes import PRIVILEGES
+from headgate.embedded.reading import Aspect, Search
 from headgate.embedded.urns import kind_of
 from headgate.errors import Invalid, NotAuthenticated
+from headgate.flow.external import ingestion_of, milliseconds
 from headgate.flow.resolve import Rule, RuleKind
 from headgate.ledger.store import Ledger
 from headgate.model import Json
-from headgate.ports import Credential, DatasetFacts, Identity, Proposal
+from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, Proposal
 from headgate.settings.record import Secret
 
 LOCAL: Final = "urn:li:corpuser:local"
@@ -22,6 +24,8 @@ TOKEN: Final = "urn:li:corpuser:headgate"  # noqa: S105 - a name, no secret
 _PROPERTY: Final = "urn:li:structuredProperty:"
 _JOBS: Final = 100  #: DataJobs that are looked at for one dataset
 _RUNS: Final = 20  #: of its runs
+_PAGE: Final = 500
+_ASKED, _RESULT = "dataHubExecutionRequestInput", "dataHubExecutionRequestResult"
 
 
 class EmbeddedDataHub:
@@ -99,6 +103,19 @@ class EmbeddedDataHub:
         found = self.catalog.aspect(urn, name)
         return found.value if found else None
 
+    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
+        urns: list[str] = []
+        while True:
+            page = self.catalog.search(Search(kinds=("dataHubExecutionRequest",)), after=urns[-1] if urns else "",
+                                       count=_PAGE)[1]  # fmt: skip
+            urns += page
+            if len(page) < _PAGE:
+                break
+        found = self.catalog.aspects(urns, [_ASKED, _RESULT])
+        made = [_ingestion(urn, found.get(urn, {})) for urn in urns]
+        made.sort(key=lambda one: one.requested_at.timestamp() if one.requested_at else 0.0, reverse=True)
+        return made[:most]
+
     def emit(self, proposals: Sequence[Proposal]) -> None:
         try:
             self.catalog.write([of_proposal(one) for one in proposals], SYSTEM)
@@ -109,3 +126,21 @@ class EmbeddedDataHub:
         """The DataJob a process instance is a run of."""
         _, found = self.catalog.related(run, ["InstanceOf"], outgoing=True, count=1)
         return next((one.other for one in found if kind_of(one.other) == "dataJob"), None)
+
+
+def _ingestion(urn: str, found: Mapping[str, Aspect]) -> Ingestion:
+    asked: Any = found[_ASKED].value if _ASKED in found else {}
+    result: Any = found[_RESULT].value if _RESULT in found else {}
+    source: Any = asked.get("source")
+    actor = asked.get("actorUrn")
+    return ingestion_of(
+        urn,
+        task=str(asked.get("task") or ""),
+        executor=str(asked.get("executorId") or ""),
+        source=str(source.get("ingestionSource") or "") if isinstance(source, Mapping) else "",
+        actor=actor if isinstance(actor, str) else None,
+        requested_ms=milliseconds(asked.get("requestedAt")),
+        status=str(result.get("status") or ""),
+        start_ms=milliseconds(result.get("startTimeMs")),
+        duration_ms=milliseconds(result.get("durationMs")),
+    )

@@ -178,6 +178,9 @@ def search(
     Raises:
         Invalid: a condition is on a field this catalog does not search by: ignoring it would find too much.
     """
+    texts = [wanted.text, after, *(text for some in wanted.any_of for one in some for text in one.values)]
+    if any("\0" in one for one in texts):
+        raise Invalid("search: expected texts without a NUL character")
     n = catalog_entity.c
     where = _where(wanted)
     total = connection.execute(sa.select(sa.func.count()).select_from(catalog_entity).where(*where)).scalar_one()

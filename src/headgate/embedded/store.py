@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row
 
 from headgate.embedded import edges, patch, rules
 from headgate.embedded.changes import Change, check, dumps, loads
-from headgate.embedded.registry import registry
 from headgate.embedded.rules import Stored, Verdict
 from headgate.embedded.urns import Urn
 from headgate.errors import Invalid
@@ -86,7 +85,7 @@ def write(batch: Batch, changes: Sequence[Change], actor: str) -> list[Written]:
     Raises:
         Unmet: a version, a time or CREATE does not hold. Invalid: a rule of the catalog forbids one. Then none is made.
     """
-    _take_turns(batch.connection)
+    take_turns(batch.connection)
     work = _Work(batch.connection, batch.now, actor)
     _load(work, changes)
     done = [_one(work, change) for change in changes]
@@ -94,39 +93,8 @@ def write(batch: Batch, changes: Sequence[Change], actor: str) -> list[Written]:
     return done
 
 
-def delete(batch: Batch, urn: str, aspect: str | None, begin_ms: int | None, end_ms: int | None) -> tuple[int, int]:
-    """Forget an entity for good, or of it one aspect, or of a series a span of time.
-
-    Answers how many rows of aspects and of series there were. For `Ledger.write`.
-    """
-    connection = batch.connection
-    _take_turns(connection)
-    rows = 0
-    points = catalog_series.c.urn == urn
-    if aspect is not None:
-        points &= catalog_series.c.name == aspect
-    if begin_ms is not None:
-        points &= catalog_series.c.at_ms >= begin_ms
-    if end_ms is not None:
-        points &= catalog_series.c.at_ms <= end_ms
-    series = connection.execute(sa.delete(catalog_series).where(points)).rowcount
-    if aspect is None or not registry().aspects[aspect].timeseries:
-        versioned = catalog_aspect.c.urn == urn
-        related = catalog_edge.c.source == urn
-        if aspect is not None:
-            versioned &= catalog_aspect.c.name == aspect
-            related &= catalog_edge.c.aspect == aspect
-        rows = connection.execute(sa.delete(catalog_aspect).where(versioned)).rowcount
-        connection.execute(sa.delete(catalog_edge).where(related))
-    if aspect is None:
-        connection.execute(sa.delete(catalog_entity).where(catalog_entity.c.urn == urn))
-    elif aspect == "status":
-        connection.execute(sa.update(catalog_entity).where(catalog_entity.c.urn == urn).values(removed=False))
-    return rows, series
-
-
-def _take_turns(connection: Connection) -> None:
-    """Held until the transaction ends. A deadlock with another lock is for PostgreSQL to see, the writer tries again."""
+def take_turns(connection: Connection) -> None:
+    """Until the transaction ends nobody else writes here. A deadlock is PostgreSQL's to see, and is tried again."""
     if not dialects.is_sqlite(connection):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 

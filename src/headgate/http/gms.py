@@ -6,9 +6,8 @@ OpenAPI each have their own shape of error, and their clients read it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -24,7 +23,6 @@ from headgate.http.gms_door import Door, Here, most
 
 __all__ = ["most", "router"]
 
-PATIENCE: Final = 60.0  #: seconds for one call
 
 router = APIRouter(include_in_schema=False)
 router.include_router(gms_openapi.router)
@@ -92,14 +90,14 @@ async def graphql(door: Here) -> Response:
 @router.post("/aspects/")
 async def aspects_action(door: Here, action: str = "") -> Response:
     """ingestProposal, ingestProposalBatch, getTimeseriesAspectValues, getCount."""
-    return await _restli(door, lambda: _act(door, restli.ASPECTS, action))
+    return await _restli(lambda: _act(door, restli.ASPECTS, action))
 
 
 @router.post("/entities")
 @router.post("/entities/")
 async def entities_action(door: Here, action: str = "") -> Response:
     """delete, search, listUrns, ingest, deleteReferences."""
-    return await _restli(door, lambda: _act(door, restli.ENTITIES, action))
+    return await _restli(lambda: _act(door, restli.ENTITIES, action))
 
 
 @router.get("/aspects/{urn:path}")
@@ -108,7 +106,7 @@ async def aspect(door: Here, urn: str, aspect: str = "", version: int = 0) -> Re
         door.reader()
         return Answer(await door.work(restli.aspect, door.catalog, urn, aspect, version))
 
-    return await _restli(door, read)
+    return await _restli(read)
 
 
 @router.get("/entitiesV2")
@@ -120,7 +118,7 @@ async def entities_by_id(door: Here, ids: str = "", aspects: str = "") -> Respon
         found = await door.work(restli.entities, door.catalog, wanted, restli.listed(aspects))
         return Answer({"results": found, "statuses": {}, "errors": {}})
 
-    return await _restli(door, read)
+    return await _restli(read)
 
 
 @router.get("/entitiesV2/{urn:path}")
@@ -130,7 +128,7 @@ async def entity(door: Here, urn: str, aspects: str = "") -> Response:
         found = await door.work(restli.entities, door.catalog, [urn], restli.listed(aspects))
         return Answer(found[urn])
 
-    return await _restli(door, read)
+    return await _restli(read)
 
 
 async def _act(door: Door, actions: Mapping[str, restli.Action], action: str) -> Response:
@@ -141,12 +139,10 @@ async def _act(door: Door, actions: Mapping[str, restli.Action], action: str) ->
     return Answer({"value": await door.work(found.do, door.catalog, await door.mapping(), actor)})
 
 
-async def _restli(door: Door, answer: Callable[[], Awaitable[Response]]) -> Response:
+async def _restli(answer: Callable[[], Awaitable[Response]]) -> Response:
     """In rest.li's own shape whatever goes wrong."""
-    del door
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await answer()
+        return await answer()
     except HeadgateError as error:
         status = restli_status(error)
         told = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def test_head_of_the_shell_promises_no_other_length(url: str) -> None:
         (b'<div id="root"></div></body>', "application/json"),
         (b'<div id="root"></div></body>' + b" " * 600_000, "text/html"),
         (b"\x1f\x8bnot gzip", "text/html\r\nContent-Encoding: gzip"),
+        (gzip.compress(b'<div id="root"></div></body>' + bytes(99))[:-9], "text/html\r\nContent-Encoding: gzip"),
         (b'<div id="root"></div></body>', "text/html\r\nContent-Encoding: br"),
         (b'<div id="root"></div><script src="/headgate/button.js"></script></body>', "text/html"),
     ],
@@ -73,6 +75,16 @@ def test_other_pages_stay_as_they_are(tmp_path: Path, html: bytes, kind: str) ->
 
     assert answered.partition(b"\r\n\r\n")[2] == html
     assert b'etag: "e"' in answered
+
+
+def test_html_of_the_apis_is_not_a_page(tmp_path: Path) -> None:
+    """Whatever it holds."""
+    html = b'<div id="root"></div></body>'
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(html)}\r\n\r\n".encode()
+    with scripted(head + html) as upstream, behind(tmp_path, upstream) as url:
+        for path in ("/openapi/swagger-ui/index.html", "/api/gms/x", "/assets/x.html"):
+            assert call(url + path, headers=PAGE).content == html
+        assert call(f"{url}/page", headers=PAGE).content != html
 
 
 @pytest.mark.parametrize(

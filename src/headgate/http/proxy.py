@@ -56,7 +56,7 @@ class Proxy:
     def ours(self, scope: Scope) -> Scope | None:
         """The scope, if the request is for us and not for the frontend. Below the frontend's base path we are, too."""
         path, raw = str(scope["path"]), cast("bytes", scope.get("raw_path") or b"")
-        if self._base and path.startswith(self._base + "/") and _is_ours(path[len(self._base) :]):
+        if path.startswith(self._base + "/") and _is_ours(path[len(self._base) :]):
             return {**scope, "path": path[len(self._base) :], "raw_path": raw[len(self._base) :]}
         return scope if _is_ours(path) or _is_for_aws(scope) else None
 

@@ -38,12 +38,14 @@ from headgate.model import (
     TriggerName,
     new_event_id,
 )
-from headgate.ports import DataHub, DatasetFacts, Stop
+from headgate.ports import DataHub, DatasetFacts, Ingestion, Stop
 from headgate.settings import Settings
 from headgate.settings.mapping import MappingFile
 from headgate.supervision.logs import read_log
 
 MOST_REPLAYED = 10_000
+#: Of the ingestions others run, that are looked through.
+MOST_EXTERNAL = 1_000
 REASON_LENGTH = 2_000
 _ASKING = 8  #: questions to DataHub that may be under way for one person
 
@@ -373,6 +375,14 @@ class Gate:
         return wait_for(self.ledger.apply(self.declaration, everything=everything, actor=actor))
 
     # -- looking
+
+    def external_runs(self, *, most: int) -> Sequence[Ingestion]:
+        """The newest ingestions that DataHub knows of and nobody asked us for, newest first.
+
+        Raises:
+            Unavailable: DataHub cannot be asked. Forbidden: it does not list them for us.
+        """
+        return self.datahub.ingestions(most=most) if self.datahub is not None else ()
 
     def log(self, name: str, *, offset: int = 0, limit: int = 1 << 16, attempt: int | None = None) -> LogPart:
         """A piece of the log of a run's attempt (the newest unless said). No log yet is an empty piece.

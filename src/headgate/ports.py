@@ -215,6 +215,21 @@ class Proposal:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])  #: e.g. {"If-Version-Match": "-1"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingestion:
+    """A `datahub ingest` that DataHub knows of, whoever ran it."""
+
+    urn: str  #: of the execution request
+    name: str  #: what it ingests: the ingestion source's id, or the task
+    executor: str
+    state: RunState
+    detail: str = ""
+    actor: str | None = None
+    requested_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
 class DataHub(Protocol):
     """What we ask of DataHub, or of the embedded catalog in its place. Safe from any thread; every call is bounded.
 
@@ -245,6 +260,14 @@ class DataHub(Protocol):
 
     def aspect(self, urn: str, name: str) -> Mapping[str, Json] | None:
         """The newest version of an aspect; None where there is none."""
+        ...
+
+    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
+        """The newest execution requests, newest first.
+
+        Raises:
+            Forbidden: our own credential may not list them (it needs MANAGE_INGESTION).
+        """
         ...
 
     def emit(self, proposals: Sequence[Proposal]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headgate.errors import Invalid
-from headgate.flow import lineage
+from headgate.flow import external, lineage
 from headgate.flow.cron import EPOCH, parse
 from headgate.flow.resolution import Resolution
 from headgate.flow.resolve import Rule, precision
@@ -33,6 +33,7 @@ from headgate.model import (
     Trigger,
     TriggerType,
 )
+from headgate.ports import Ingestion
 
 Shape = dict[str, Json]
 
@@ -51,6 +52,29 @@ def seconds_json(at: float | None) -> str | None:
 
 def cause_json(cause: Cause) -> Shape:
     return {"event": cause.event, "trigger": cause.trigger, "actor": cause.actor, "reason": cause.reason}
+
+
+def external_json(one: Ingestion) -> Shape:
+    """An ingestion somebody else runs, in the shape of a run, with its `origin`."""
+    return {
+        "id": one.urn,
+        "job": one.name,
+        "engine": "datahub",
+        "origin": external.ORIGIN,
+        "state": one.state.value,
+        "detail": one.detail,
+        "attempt": 0,
+        "cause": {"event": None, "trigger": None, "actor": one.actor, "reason": None},
+        "arguments": {},
+        "external_id": one.urn,
+        "created_at": time_json(one.requested_at),
+        "started_at": time_json(one.started_at),
+        "ended_at": time_json(one.ended_at),
+        "error": None,
+        "result": {},
+        "predecessors": [],
+        "executor": one.executor,
+    }
 
 
 def run_json(run: Run) -> Shape:

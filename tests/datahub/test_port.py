@@ -22,6 +22,7 @@ from worlds import (
 )
 
 from headgate.errors import Invalid
+from headgate.model import RunState
 from headgate.ports import DataHub, Proposal
 
 OF_OTHER = "urn:li:structuredProperty:other"
@@ -214,3 +215,41 @@ def test_of_many_who_claim_one_wins(hub: DataHub) -> None:
         "status": f"RUNNING {won.index(True)}",
         "startTimeMs": 1,
     }
+
+
+def _asked(number: int, status: str | None = None) -> list[Proposal]:
+    """An execution request that `datahub ingest` reported, asked for at `number` seconds."""
+    urn = f"urn:li:dataHubExecutionRequest:run-{number}"
+    given = {
+        "task": "CLI Ingestion",
+        "args": {"recipe": "{}", "version": "1.7.0"},
+        "executorId": "__datahub_cli_",
+        "source": {"type": "CLI_INGESTION_SOURCE", "ingestionSource": "urn:li:dataHubIngestionSource:cli-1"},
+        "requestedAt": 1_760_000_000_000 + number * 1000,
+        "actorUrn": "urn:li:corpuser:cron",
+    }
+    made = [proposal(urn, "dataHubExecutionRequestInput", given)]
+    if status:
+        result = {"status": status, "startTimeMs": 1_760_000_000_000 + number * 1000, "durationMs": 1500}
+        made.append(proposal(urn, "dataHubExecutionRequestResult", result))
+    return made
+
+
+def test_ingestions_are_listed_newest_first(hub: DataHub) -> None:
+    """With their state in our words, whoever ran them; no more than asked for."""
+    hub.emit([*_asked(1, "SUCCESS"), *_asked(3), *_asked(2, "RUNNING")])
+    found = hub.ingestions(most=10)
+
+    assert [one.urn.rpartition(":")[2] for one in found] == ["run-3", "run-2", "run-1"]
+    assert [one.state for one in found] == [RunState.WAITING, RunState.RUNNING, RunState.SUCCEEDED]
+    last = found[2]
+    assert (last.name, last.executor, last.actor) == ("cli-1", "__datahub_cli_", "urn:li:corpuser:cron")
+    assert last.started_at is not None
+    assert last.ended_at is not None
+    assert (last.ended_at - last.started_at).total_seconds() == 1.5
+    assert [one.urn for one in hub.ingestions(most=2)] == [one.urn for one in found[:2]]
+
+
+def test_without_ingestions_none_is_listed(hub: DataHub) -> None:
+    """An empty DataHub has none."""
+    assert list(hub.ingestions(most=10)) == []

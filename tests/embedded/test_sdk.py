@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cli.world import DATASET as NAMED
 from cli.world import DEADLINE, Project, address, environment, serving
@@ -200,6 +201,12 @@ def test_a_real_ingestion(server: str, cli: Callable[..., subprocess.CompletedPr
     assert "Pipeline finished" in done.stdout + done.stderr
     for urn in (urns[0], urns[-1]):
         assert json.loads(cli("exists", "--urn", urn).stdout) is True
+    listed = httpx.get(f"{server}/headgate/api/v1/runs", params={"origin": "external"}, timeout=30, trust_env=False)
+    run = next(one for one in listed.json()["items"] if one["id"].startswith("urn:li:dataHubExecutionRequest:file-"))
+    assert (run["origin"], run["engine"], run["state"]) == ("external", "datahub", "SUCCEEDED")
+    assert run["executor"] == "__datahub_cli_"
+    assert run["created_at"] <= run["ended_at"]
+    assert httpx.get(f"{server}/headgate/api/v1/runs", timeout=30, trust_env=False).json()["items"] == []
 
 
 def test_datasets_of_rules_are_known_from_the_start(cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from headgate.errors import NotAuthenticated, Unavailable
 from headgate.model import Json
-from headgate.ports import Credential, DatasetFacts, Identity, Proposal
+from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, Proposal
 
 
 @dataclass
@@ -24,6 +24,7 @@ class DataHubInMemory:
     hold: threading.Event | None = None  #: every call waits for it
     asked: list[str] = field(default_factory=list[str])
     emitted: list[Proposal] = field(default_factory=list[Proposal])
+    requests: list[Ingestion] = field(default_factory=list[Ingestion])
 
     def add_user(self, credential: str, actor: str, *platform: str) -> None:
         """Whoever shows this header's value is the actor, with these privileges on the platform."""
@@ -70,6 +71,10 @@ class DataHubInMemory:
     def aspect(self, urn: str, name: str) -> Mapping[str, Json] | None:
         self._ask("aspect")
         return {"name": urn} if urn in self.jobs and name == "dataJobInfo" else None
+
+    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
+        self._ask("ingestions")
+        return self.requests[:most]
 
     def emit(self, proposals: Sequence[Proposal]) -> None:
         self._ask("emit")

@@ -87,6 +87,23 @@ class _Root:
     def dataJob(self, _info: object, *, urn: str) -> Doc:  # noqa: N802 - GraphQL's name
         return self._entity(_checked(urn, "dataJob"))
 
+    def listExecutionRequests(self, _info: object, *, input: Doc) -> Doc:  # noqa: N802 - GraphQL's names
+        if "MANAGE_INGESTION" not in self._rights.granted(self._actor, None):
+            raise failed(403, UNAUTHORIZED)
+        found = [self._request(urn) for urn in self.aspects.urns("dataHubExecutionRequest")]
+        found.sort(key=lambda one: one["input"]["requestedAt"], reverse=input["sort"]["sortOrder"] == "DESCENDING")
+        start, count = input.get("start") or 0, input.get("count") or 20
+        page = found[start : start + count]
+        return {"start": start, "count": len(page), "total": len(found), "executionRequests": page}
+
+    def _request(self, urn: str) -> Doc:
+        asked = self.aspects.get(urn, "dataHubExecutionRequestInput") or {"requestedAt": 0, "task": "", "source": {}}
+        actor = asked.get("actorUrn")
+        return {
+            "urn": urn, "id": urn.rpartition(":")[2], "result": self.aspects.get(urn, "dataHubExecutionRequestResult"),
+            "input": {**asked, "actor": self._entity(actor) if actor else None},
+        }  # fmt: skip
+
     def createStructuredProperty(self, _info: object, *, input: Doc) -> Doc:  # noqa: N802 - GraphQL's names
         if "MANAGE_STRUCTURED_PROPERTIES" not in self._rights.granted(self._actor, None):
             raise failed(403, UNAUTHORIZED)

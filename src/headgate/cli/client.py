@@ -18,6 +18,7 @@ class RunsWanted:
     job: str | None = None
     state: str | None = None
     trigger: str | None = None
+    external: bool = False  #: those that others run, as DataHub lists them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from headgate.cli.session import ACTOR
 from headgate.errors import Invalid
 from headgate.flow.cron import EPOCH
 from headgate.flow.resolve import Rule, RuleKind, RuleSource
-from headgate.gate import Gate
+from headgate.gate import MOST_EXTERNAL, Gate
 from headgate.ledger.reading import EventFilter, Page
 from headgate.model import RunState, TriggerType
 
@@ -52,6 +52,10 @@ class Local:
 
     def runs(self, wanted: RunsWanted) -> Iterator[Doc]:
         state = _state(wanted.state)
+        if wanted.external:
+            those = self._gate.external_runs(most=MOST_EXTERNAL)
+            fits = [one for one in those if wanted.job in (None, one.name) and state in (None, one.state)]
+            return map(shapes.external_json, () if wanted.trigger else fits)
         found = _pages(
             lambda before: self._ledger.runs(
                 job=wanted.job, state=state, trigger=wanted.trigger, before=before, limit=_PAGE

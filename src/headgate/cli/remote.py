@@ -52,7 +52,8 @@ class Remote:
 
     def runs(self, wanted: RunsWanted) -> Iterator[Doc]:
         state = wanted.state.upper() if wanted.state else None
-        return self._list("/runs", job=wanted.job, state=state, trigger=wanted.trigger)
+        origin = "external" if wanted.external else None
+        return self._list("/runs", job=wanted.job, state=state, trigger=wanted.trigger, origin=origin)
 
     def run(self, name: str) -> Doc:
         return self._object("GET", f"/runs/{_safe(name)}")

@@ -17,8 +17,9 @@ from headgate.datahub.proposals import portions, repeatable, wire_form
 from headgate.datahub.remembered import Remembered
 from headgate.datahub.wire import Limits, Wire
 from headgate.errors import Forbidden, Invalid, NotAuthenticated, NotFound, Unavailable
+from headgate.flow.external import ingestion_of, milliseconds
 from headgate.model import Json
-from headgate.ports import Credential, DatasetFacts, Identity, Proposal
+from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, Proposal
 from headgate.settings.record import DataHub as Settings
 
 KNOWN_FOR = 30.0  #: seconds an identity is taken for granted
@@ -197,6 +198,17 @@ class GmsClient:
             raise Unavailable(f"DataHub at {self._gms.place} answered {name} of {urn} without a value")
         return record(value)
 
+    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
+        found: list[Ingestion] = []
+        for start in range(0, most, PAGE):
+            count = min(PAGE, most - start)
+            page = record(self.ask("ingestions", {"start": start, "count": count}).get("listExecutionRequests"))
+            those = [record(one) for one in sequence(page.get("executionRequests"))]
+            found += [_ingestion(one) for one in those if isinstance(one.get("urn"), str)]
+            if len(those) < count:
+                break
+        return found
+
     def config(self) -> Mapping[str, Json]:
         """What GMS says of itself, to anybody: versions, and whether it is one."""
         answer = self._gms.call("GET", "/config", headers={})
@@ -314,3 +326,18 @@ def _constant(name: str) -> str:
 def _named(portion: Sequence[Proposal]) -> str:
     first = f"{portion[0].aspect_name} of {portion[0].entity_urn}"
     return first if len(portion) == 1 else f"one of {len(portion)} proposals (the first is {first})"
+
+
+def _ingestion(found: Mapping[str, Any]) -> Ingestion:
+    asked, result = record(found.get("input")), record(found.get("result"))
+    return ingestion_of(
+        str(found["urn"]),
+        task=str(asked.get("task") or ""),
+        executor=str(asked.get("executorId") or ""),
+        source=str(record(asked.get("source")).get("ingestionSource") or ""),
+        actor=next(iter(texts([record(asked.get("actor")).get("urn")])), None),
+        requested_ms=milliseconds(asked.get("requestedAt")),
+        status=str(result.get("status") or ""),
+        start_ms=milliseconds(result.get("startTimeMs")),
+        duration_ms=milliseconds(result.get("durationMs")),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from headgate import __version__, shapes
 from headgate.errors import NotFound
 from headgate.flow.timeouts import suggest
-from headgate.gate import Gate
+from headgate.gate import MOST_EXTERNAL, Gate
 from headgate.http.answers import Answer
 from headgate.http.asked import (
     Before,
@@ -154,6 +154,8 @@ def decision(gate: TheGate, seq: Seq) -> Response:
 
 # -- runs
 
+Origin = Annotated[Literal["headgate", "external"], Query(description="Who runs them.")]
+
 
 @router.get("/runs")
 def runs(
@@ -164,8 +166,13 @@ def runs(
     job: Given = None,
     state: StateGiven = None,
     trigger: Given = None,
+    origin: Origin = "headgate",
 ) -> Response:
-    """Runs, newest first, under way or over."""
+    """Runs, newest first, under way or over. `origin=external`: the ingestions others run, as DataHub lists them."""
+    if origin == "external":
+        those = (one for one in gate.external_runs(most=MOST_EXTERNAL) if job in (None, one.name))
+        found = [one for one in those if state in (None, one.state) and not trigger]
+        return Answer(shapes.page_json([shapes.external_json(one) for one in found[:limit]], None))
     page = gate.ledger.runs(job=job, state=state, trigger=trigger, before=before, limit=limit)
     return _page(page, shapes.run_json)
 

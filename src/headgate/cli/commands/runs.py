@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from enum import StrEnum
 from itertools import islice
 from typing import Annotated
 
@@ -19,6 +20,13 @@ from headgate.cli.times import clock, seconds, span
 _LOOK = 0.2
 
 
+class Origin(StrEnum):
+    """Who runs it."""
+
+    HEADGATE = "headgate"
+    EXTERNAL = "external"
+
+
 def show_list(
     *,
     job: Annotated[
@@ -29,15 +37,19 @@ def show_list(
         str | None,
         typer.Option("--trigger", metavar="TRIGGER", help="Only by it.", autocompletion=completion.triggers),
     ] = None,
+    origin: Annotated[
+        Origin, typer.Option("--origin", help="`external`: ingestions that others run, as DataHub lists them.")
+    ] = Origin.HEADGATE,
     limit: Limit = 50,
     output: AsOutput = Output.TABLE,
     config: Config = None,
 ) -> None:
     """The runs, newest first."""
+    external = origin is Origin.EXTERNAL
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
-        found = list(islice(client.runs(RunsWanted(job=job, state=state, trigger=trigger)), limit))
+        found = list(islice(client.runs(RunsWanted(job=job, state=state, trigger=trigger, external=external)), limit))
     if output is Output.JSON:
         print_json(found)
         return

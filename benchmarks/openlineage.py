@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import statistics
 import time
@@ -21,6 +22,7 @@ from typing import Any
 from headgate.openlineage import LIBRARY, convert
 
 NOW = 1_790_000_000_000
+JOBS = 300
 PRODUCER = "https://github.com/OpenLineage/OpenLineage/tree/1.30.0/integration/spark"
 
 
@@ -28,12 +30,12 @@ def facet(kind: str, /, **members: object) -> dict[str, object]:
     return {"_producer": PRODUCER, "_schemaURL": f"https://openlineage.io/spec/facets/1-1-1/{kind}.json", **members}
 
 
-def event() -> dict[str, Any]:
-    """Two paths in, one Glue table out, with schemas, column lineage and what Spark says of itself."""
+def event(number: int = 0) -> dict[str, Any]:
+    """One of many jobs, with datasets of its own: two paths in, one Glue table out, with schemas, column lineage and what Spark says of itself."""
     columns = ["id", "account", "amount", "booked_at", "currency", "counterparty", "branch", "channel"]
     types = ["bigint", "string", "decimal(18,2)", "timestamp", "string", "string", "string", "string"]
     fields = [{"name": name, "type": kind} for name, kind in zip(columns, types, strict=True)]
-    sources = [("s3://lake-raw", "bookings/2026/01"), ("s3://lake-raw", "accounts/2026/01")]
+    sources = [("s3://lake-raw", f"{name}/{number:03}/2026/01") for name in ("bookings", "accounts")]
     lineage = {
         name: {
             "inputFields": [
@@ -87,7 +89,7 @@ def event() -> dict[str, Any]:
         ],
         "outputs": [
             {
-                "namespace": "s3://lake", "name": "warehouse/sales/bookings",
+                "namespace": "s3://lake", "name": f"warehouse/sales/bookings_{number:03}",
                 "facets": {
                     "dataSource": facet("DatasourceDatasetFacet", name="s3://lake", uri="s3://lake"),
                     "schema": facet("SchemaDatasetFacet", fields=fields),
@@ -96,7 +98,7 @@ def event() -> dict[str, Any]:
                         identifiers=[
                             {
                                 "namespace": "arn:aws:glue:us-east-1:123456789012",
-                                "name": "table/sales/bookings",
+                                "name": f"table/sales/bookings_{number:03}",
                                 "type": "TABLE",
                             }
                         ],
@@ -229,7 +231,7 @@ def given(ours: list[dict[str, Any]]) -> dict[str, Any]:
     """What the classes need not find out for themselves."""
     by_aspect = {one["aspectName"]: one for one in ours}
     keys = [one for one in ours if one["aspectName"] == "datasetKey"]
-    names = ["accounts/2026/01", "bookings/2026/01", "warehouse/sales/bookings"]
+    names = ["accounts/000/2026/01", "bookings/000/2026/01", "warehouse/sales/bookings_000"]
     return {
         "at": by_aspect["dataProcessInstanceRunEvent"]["aspect"]["timestampMillis"],
         "flow": by_aspect["dataFlowInfo"]["entityUrn"],
@@ -266,14 +268,16 @@ def seconds(work: Callable[[], object], times: int) -> float:
 
 
 def measured(events: int, rounds: int) -> dict[str, Any]:
-    data = json.dumps(event(), separators=(",", ":")).encode()
+    # of different jobs in turn, so that nothing is remembered that a server would not remember, too
+    many = itertools.cycle([json.dumps(event(number), separators=(",", ":")).encode() for number in range(JOBS)])
+    data = next(many)
     ours = convert(data, LIBRARY, now=NOW)
     urns = given(ours)
     same(ours, with_classes(data, urns))
     mine: list[float] = []
     theirs: list[float] = []
     for _ in range(rounds):
-        mine.append(seconds(lambda: convert(data, LIBRARY, now=NOW), events))
+        mine.append(seconds(lambda: convert(next(many), LIBRARY, now=NOW), events))
         theirs.append(seconds(lambda: with_classes(data, urns), max(events // 20, 10)))
     return {
         "event_bytes": len(data),

@@ -85,7 +85,7 @@ def test_a_mutated_event_converts_or_is_refused(event: Any, seed: int, values: l
     mutated = copy.deepcopy(event)
     for value in values:
         owner, key = chosen.choice(places(mutated) or [(mutated, "run")])
-        owner[key] = value
+        owner[key] = copy.deepcopy(value)  # else two draws of one list could make a circle
 
     outcome(mutated, options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import Final, NamedTuple, Protocol
 
@@ -21,6 +22,7 @@ FILE_SYSTEMS: Final = {
 RENAMED: Final = {"awsathena": "athena", "sqlserver": "mssql"}
 _GLUE: Final = re.compile(r"(?:arn:)?aws:glue:([^:/]+):([^:/]+)")
 _TABLE: Final = "{table}"
+_CACHED: Final = 500  #: characters of a dataset's names that are worth remembering
 
 
 class DatasetUrn(NamedTuple):
@@ -80,6 +82,13 @@ class Resolver:
     def __init__(self, options: Options, aliases: Aliases) -> None:
         self._options = options
         self._aliases = aliases
+        #: Nothing that is asked depends on more than namespace and name, so that an answer can be kept.
+        self._simple = not (
+            options.lower_case_dataset_urns
+            or options.file_partition_regexp
+            or options.connections
+            or options.path_specs
+        )
 
     def dataset(self, dataset: Dataset, what: str) -> Found | None:
         """A dataset under its URN, by its symlink where it has one; None where its namespace makes no legal URI.
@@ -128,6 +137,13 @@ class Resolver:
 
     def _resolved(self, namespace: str, name: str, origin: str) -> DatasetUrn | None:
         """Resolve without the memory. `origin` is the namespace that says which connection it is."""
+        options = self._options
+        if self._simple and len(namespace) + len(name) <= _CACHED:
+            return _simple_urn(namespace, name, options.common_dataset_platform_instance, options.fabric)
+        return self.worked_out(namespace, name, origin)
+
+    def worked_out(self, namespace: str, name: str, origin: str) -> DatasetUrn | None:
+        """Resolve without any memory at all."""
         options = self._options
         if options.lower_case_dataset_urns:
             namespace, name = namespace.lower(), name.lower()
@@ -183,6 +199,13 @@ class Resolver:
     def _without_partition(self, name: str) -> str:
         cut = re.sub(f"{self._options.file_partition_regexp}$", "", name, count=1)
         return cut.removesuffix("/")
+
+
+@lru_cache(maxsize=4096)
+def _simple_urn(namespace: str, name: str, instance: str | None, env: str) -> DatasetUrn | None:
+    """The URN where only these four matter. The same datasets come again and again."""
+    options = Options(common_dataset_platform_instance=instance, fabric=env)
+    return Resolver(options, {}).worked_out(namespace, name, namespace)
 
 
 def table_name(name: str) -> str:

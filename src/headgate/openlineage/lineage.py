@@ -68,14 +68,24 @@ class Pairs:
     ) -> None:
         """An entry a pair. This is the innermost loop of the whole conversion."""
         characters = 0
-        before = len(lineage)
+        query = self._query
         for one in inputs:
-            if one is None or (upstream := self._upstream(one, known)) is None:
+            if one is None:
                 continue
-            operation = self._operation(_said(one, joined)) if self._query else _said(one, joined)
+            key, column = (one.namespace, one.name), one.field
+            start = known[key] if key in known else known.setdefault(key, self._start(one))
+            if start is None or type(column) is not str:
+                upstream = self._upstream(one, known)
+                if upstream is None:
+                    continue
+            else:
+                upstream = f"{start[1]}{column})"
+            operation = _said(one, joined)
+            if query:
+                operation = self._operation(operation)
+            self._count += 1
             characters += len(operation) + len(downstream) + len(upstream)
             lineage.append((operation, downstream, (upstream,)))
-        self._count += len(lineage) - before
         self._characters += characters
 
     def _united(

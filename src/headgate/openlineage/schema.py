@@ -101,27 +101,36 @@ def schema_metadata(schema: Schema, platform: str, options: Options) -> Mapping[
     }
 
 
-def _flat(fields: list[Field | None], options: Options) -> list[dict[str, Any]] | None:
+def _flat(fields: list[Field | None], options: Options) -> list[Mapping[str, Any]] | None:
     """The short way for what most schemas are, a plain list of columns; None for any other."""
     if options.released or options.field_descriptions or len(fields) > options.limits.fields:
         return None
-    made: list[dict[str, Any]] = []
+    made: list[Mapping[str, Any]] = []
     for field in fields:
         if field is None or field.fields is not None:
             return None
         name, kind, description = field.name, field.type, field.description
-        if type(name) is not str or type(kind) is not str or len(kind) > _CACHED or "[" in name or "]" in name:
+        if type(name) is not str or type(kind) is not str or len(name) + len(kind) > _CACHED:
             return None
         if description is not None and type(description) is not str:
             return None
-        shape = _cached_shape(kind)
-        if shape.shows:
+        column = _column(name, kind)
+        if column is None:
             return None
-        made.append({"fieldPath": name, "nativeDataType": kind, "type": shape.type})
+        made.append(column)
     return made
 
 
-def _deep(fields: list[Field | None], options: Options) -> list[dict[str, Any]]:
+@lru_cache(maxsize=8192)
+def _column(name: str, kind: str) -> Mapping[str, Any] | None:
+    """A column whose path is its name; None where that depends on others. Shared by all answers, as types are."""
+    shape = _cached_shape(kind)
+    if "[" in name or "]" in name or shape.shows:
+        return None
+    return {"fieldPath": name, "nativeDataType": kind, "type": shape.type}
+
+
+def _deep(fields: list[Field | None], options: Options) -> list[Mapping[str, Any]]:
     rows: list[_Row] = []
     _collect(fields, -1, 0, rows, options.limits)
     if options.released:
@@ -131,7 +140,7 @@ def _deep(fields: list[Field | None], options: Options) -> list[dict[str, Any]]:
     return [_field(row, path, row.shape.type, options) for row, path in zip(rows, paths, strict=True)]
 
 
-def _field(row: _Row, path: str, kind: Mapping[str, Any], options: Options) -> dict[str, Any]:
+def _field(row: _Row, path: str, kind: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
     made = {"fieldPath": path, "nativeDataType": row.field.type or "", "type": kind}
     if options.field_descriptions and row.field.description:
         made["description"] = row.field.description

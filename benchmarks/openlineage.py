@@ -31,7 +31,7 @@ def facet(kind: str, /, **members: object) -> dict[str, object]:
 
 
 def event(number: int = 0) -> dict[str, Any]:
-    """One of many jobs, with datasets of its own: two paths in, one Glue table out, with schemas, column lineage and what Spark says of itself."""
+    """One of many jobs, with datasets of its own: two paths in, one Glue table out, and what Spark says of itself."""
     columns = ["id", "account", "amount", "booked_at", "currency", "counterparty", "branch", "channel"]
     types = ["bigint", "string", "decimal(18,2)", "timestamp", "string", "string", "string", "string"]
     fields = [{"name": name, "type": kind} for name, kind in zip(columns, types, strict=True)]

@@ -1,7 +1,7 @@
 """This file is where every benchmark is run: prints the table, and keeps what was seen in docs/benchmarks.md.
 
 `python benchmarks/run.py [--only NAME…] [--quick] [--no-write]`. Figures are medians of one run on one machine; where a
-line is a ratio, both sides were measured in that run.
+line is a ratio, both sides were measured in that run. What another benchmark left behind in `load` is mostly its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ class Line:
     what: str
     line: str
     seen: Callable[[Seen], str]
-    holds: Callable[[Seen], bool]
+    holds: Callable[[Seen], bool] | None  #: None: a figure without a line, shown beside the others
+
+    def held(self, seen: Seen) -> str:
+        if self.holds is None:
+            return ""
+        return "yes" if self.holds(seen) else "**no**"
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,21 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
         ),
     ),
+    "lineage": Benchmark(
+        ("server.py", "lineage"),
+        (),
+        (
+            Line(
+                "OpenLineage events over HTTP, 7 KB, durable, the embedded catalog written beside (wrk)",
+                "beside the conversion",
+                lambda s: (
+                    f"{_per_s(s['posts_per_s'])} (p50 {s['p50_ms']:.1f} ms), {_per_s(s['drained_per_s'])} into the "
+                    "catalog after that"
+                ),
+                None,
+            ),
+        ),
+    ),
     "lake-big": Benchmark(
         ("lake.py", "big"),
         ("--mb", "200", "--rounds", "1"),
@@ -221,16 +241,34 @@ def machine() -> str:
     )
 
 
-def table(found: Mapping[str, Seen], load: float) -> str:
-    rows = ["| what | line | seen | holds |", "| --- | --- | --- | --- |"]
-    for name, seen in found.items():
-        rows.extend(_row(line, seen) for line in BENCHMARKS[name].lines)
-    today = time.strftime("%Y-%m-%d")
-    return "\n".join([f"Seen on {today}, {machine()}, load before the run {load:.1f}.", "", *rows])
+HEAD = ("| what | line | seen | holds | when, load before |", "| --- | --- | --- | --- | --- |")
 
 
-def _row(line: Line, seen: Seen) -> str:
-    return f"| {line.what} | {line.line} | {line.seen(seen)} | {'yes' if line.holds(seen) else '**no**'} |"
+def rows(name: str, seen: Seen, load: float) -> dict[str, str]:
+    """The table's rows by what they are about."""
+    when = f"{time.strftime('%Y-%m-%d')}, {load:.1f}"
+    return {
+        line.what: f"| {line.what} | {line.line} | {line.seen(seen)} | {line.held(seen)} | {when} |"
+        for line in BENCHMARKS[name].lines
+    }
+
+
+def known(text: str) -> dict[str, str]:
+    """The rows a table has."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines if line not in HEAD}
+
+
+def keep(found: Mapping[str, str]) -> None:
+    """Write what was measured into the page; rows that were not measured stay as they are."""
+    page = PAGE.read_text("utf-8")
+    before, rest = page.split(BEGIN)
+    old, after = rest.split(END)
+    all_rows = {**known(old), **found}
+    named = [line.what for benchmark in BENCHMARKS.values() for line in benchmark.lines]
+    ordered = [all_rows[what] for what in named if what in all_rows]
+    text = "\n".join([f"Seen on {machine()}.", "", *HEAD, *ordered])
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
 
 
 def main() -> int:
@@ -239,17 +277,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="smaller inputs, to see that everything runs")
     parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks.md as it is")
     given = parser.parse_args()
-    load = os.getloadavg()[0]
-    found: dict[str, Seen] = {}
+    print("\n".join(HEAD), flush=True)
     for name in given.only:
         print(f"{name} …", file=sys.stderr, flush=True)
-        found[name] = run(name, quick=given.quick)
-    made = table(found, load)
-    print(made)
-    if not given.no_write and not given.quick and len(given.only) == len(BENCHMARKS):
-        page = PAGE.read_text("utf-8")
-        before, rest = page.split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}", "utf-8")
+        load = os.getloadavg()[0]
+        found = rows(name, run(name, quick=given.quick), load)
+        print("\n".join(found.values()), flush=True)
+        if not given.no_write and not given.quick:
+            keep(found)
     return 0
 
 

@@ -244,7 +244,7 @@ def test_what_works_is_shown_by_tests_that_exist() -> None:
 
 
 def test_no_machine_and_no_registry_is_named() -> None:
-    """What is committed names no path of one machine and no host that packages come from."""
+    """What is committed names no path of one machine and no host that packages come from; others' events may."""
     hosts = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "deb." + "debian.org")
     paths = r"(?<![\w.~}])/(?:work|root|opt)/[a-z.]"
     pattern = re.compile("|".join([paths, *map(re.escape, hosts)]))
@@ -252,7 +252,7 @@ def test_no_machine_and_no_registry_is_named() -> None:
     found: list[str] = []
     for name in filter(None, listed.stdout.split("\0")):
         file = ROOT / name
-        if file.is_file() and file != Path(__file__):
+        if file.is_file() and file != Path(__file__) and "data/events" not in name:
             text = file.read_text("utf-8", errors="replace")
             found += [f"{name}: {match[0]}" for match in pattern.finditer(text)]
 

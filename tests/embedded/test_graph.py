@@ -286,6 +286,57 @@ def test_ingestion_sources_are_listed(world: World) -> None:
     assert found["ingestionSources"][0]["config"] == {"recipe": "{}", "executorId": "default", "version": None}
 
 
+def test_execution_requests_are_listed(world: World) -> None:
+    """The newest first, with what was asked, by whom, and how it ended; by executor and by state."""
+    for name, at, executor in (("a", 1_000, "default"), ("b", 2_000, "remote")):
+        request = {"task": "RUN_INGEST", "args": {"recipe": "{}"}, "executorId": executor, "requestedAt": at,
+                   "source": {"type": "MANUAL_INGESTION_SOURCE", "ingestionSource": "urn:li:dataHubIngestionSource:g"},
+                   "actorUrn": "urn:li:corpuser:ann"}  # fmt: skip
+        world.put(f"urn:li:dataHubExecutionRequest:{name}", "dataHubExecutionRequestInput", request)
+    world.put("urn:li:dataHubIngestionSource:g", "dataHubIngestionSourceInfo",
+              {"name": "nightly", "type": "glue", "config": {"recipe": "{}"}})  # fmt: skip
+    world.put("urn:li:dataHubExecutionRequest:a", "dataHubExecutionRequestResult",
+              {"status": "SUCCESS", "startTimeMs": 1_500, "durationMs": 70})  # fmt: skip
+    query = """query l($i: ListExecutionRequestsInput!) { listExecutionRequests(input: $i) { start count total
+        executionRequests { id type source { name } result { status durationMs }
+        input { task requestedAt executorId actor { urn } arguments { key value } source { ingestionSource } } } } }"""
+
+    def listed(**given: Any) -> list[dict[str, Any]]:
+        return world.ask(query, i=given)["listExecutionRequests"]["executionRequests"]
+
+    both = listed()
+    remote = {"field": "executorId", "values": ["remote"]}
+    ended = {"field": "executionResultStatus", "values": ["SUCCESS"]}
+
+    assert [one["id"] for one in both] == ["b", "a"]
+    assert both[1]["result"] == {"status": "SUCCESS", "durationMs": 70}
+    assert both[1]["source"] == {"name": "nightly"}
+    assert both[1]["input"]["arguments"] == [{"key": "recipe", "value": "{}"}]
+    assert both[1]["input"]["actor"] == {"urn": "urn:li:corpuser:ann"}
+    assert [one["id"] for one in listed(filters=[remote])] == ["b"]
+    assert [one["id"] for one in listed(filters=[ended])] == ["a"]
+    assert [one["id"] for one in listed(filters=[{**ended, "negated": True}])] == ["b"]
+    assert [one["id"] for one in listed(start=1, count=1)] == ["a"]
+    assert [one["id"] for one in listed(sort={"field": "requestTimeMs", "sortOrder": "ASCENDING"})] == ["a", "b"]
+    assert (
+        "by requestTimeMs" in errors(world, query, i={"sort": {"field": "x", "sortOrder": "ASCENDING"}})[0]["message"]
+    )
+    assert "ingestionSource" in errors(world, query, i={"filters": [{"field": "x", "values": []}]})[0]["message"]
+
+
+def test_one_execution_request_is_read(world: World) -> None:
+    """By its URN; None where there is none; another kind is refused."""
+    asked = {"task": "RUN_INGEST", "args": {}, "executorId": "default", "requestedAt": 5, "source": {"type": "CLI"}}
+    world.put("urn:li:dataHubExecutionRequest:a", "dataHubExecutionRequestInput", asked)
+    query = "query r($u: String!) { executionRequest(urn: $u) { id result { status } source { urn } } }"
+
+    found = world.ask(query, u="urn:li:dataHubExecutionRequest:a")["executionRequest"]
+
+    assert found == {"id": "a", "result": None, "source": None}
+    assert world.ask(query, u="urn:li:dataHubExecutionRequest:z")["executionRequest"] is None
+    assert "expected one" in errors(world, query, u="urn:li:tag:a")[0]["message"]
+
+
 def test_the_schema_is_whole() -> None:
     """It builds, and every kind of entity that is shown has its type in it."""
     types = graph.schema().type_map

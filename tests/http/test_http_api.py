@@ -284,9 +284,7 @@ def test_a_wrong_method_is_405_with_the_right_ones(world: World, method: str, pa
     assert set(answer.headers["allow"].split(", ")) == allowed
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/docs", "/redoc", "/openapi.json", "/headgate/none", "/openapi/openlineage/x"]
-)
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/openapi.json", "/headgate/none", "/openapi/openlineage/x"])
 def test_nothing_else_is_here(world: World, path: str) -> None:
     """404 as JSON, and no framework's own pages anywhere."""
     answer = world.call("GET", path)

@@ -370,7 +370,7 @@ def test_whoever_goes_away_is_not_waited_for(frontend: FakeFrontend, url: str) -
         with socket.create_connection(address(url)) as browser:
             browser.sendall(f"GET /openapi/probe/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             until(frontend.waiting.is_set, "the frontend to be asked")
-        until(frontend.left.is_set, "the frontend to hear of it")
+        assert frontend.left.wait(10), "only the timeout of 20 seconds would end it"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from headgate.embedded import nodes, urns
+from headgate.embedded import ingestions, nodes, urns
 from headgate.embedded.changes import make
 from headgate.embedded.nodes import Asked, Node
 from headgate.embedded.reading import Criterion, Search
@@ -124,29 +124,16 @@ def _criterion(given: Mapping[str, Any]) -> Criterion:
 
 
 def _sources(asked: Asked, input: Mapping[str, Any]) -> Node:
-    start, count = nodes.page(input)
     both = [_criterion(one) for one in cast("list[Any]", input.get("filters") or [])]
-    wanted = Search(
-        kinds=["dataHubIngestionSource"], text=str(input.get("query") or "*"), any_of=[both] if both else []
-    )
-    total, found = asked.catalog.search(wanted, start=start, count=count)
-    asked.take(len(found))
-    read = asked.catalog.aspects(found, ["dataHubIngestionSourceInfo"])
-    those = [_source(asked, urn, one.value) for urn in found for one in read[urn].values()]
-    return {"start": start, "count": len(those), "total": total, "ingestionSources": those}
+    text = str(input.get("query") or "*")
+    wanted = Search(kinds=[ingestions.SOURCE], text=text, any_of=[both] if both else [])
+    return ingestions.list_sources(asked, input, wanted)
 
 
-def _source(asked: Asked, urn: str, info: Mapping[str, Any]) -> Node:
-    config = cast("Mapping[str, Any]", info.get("config") or {})
-    platform = info.get("platform")
-    return {
-        "urn": urn,
-        "type": info.get("type"),
-        "name": info.get("name"),
-        "schedule": info.get("schedule"),
-        "platform": nodes.node(asked, platform) if isinstance(platform, str) else None,
-        "config": {**config, "executorId": config.get("executorId") or "default"},
-    }
+def _request(asked: Asked, urn: str) -> Node | None:
+    if urns.parse(urn).spec.name != ingestions.REQUEST:
+        raise Invalid(f"urn: expected one of a {ingestions.REQUEST}, got {urn[:120]!r}")
+    return ingestions.request(asked, urn)
 
 
 # -- changing
@@ -228,6 +215,8 @@ ROOT: Final[Mapping[str, Any]] = {
     "searchAcrossEntities": _search,
     "scrollAcrossEntities": _scroll,
     "listIngestionSources": _sources,
+    "listExecutionRequests": ingestions.list_requests,
+    "executionRequest": _request,
     "createStructuredProperty": _create_property,
     "upsertStructuredProperties": _upsert_properties,
 }

@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 
 from headgate.embedded.catalog import SYSTEM, Catalog
 from headgate.embedded.changes import Unmet, of_proposal
+from headgate.embedded.ingestions import Request, requests
 from headgate.embedded.nodes import PRIVILEGES
-from headgate.embedded.reading import Aspect, Search
 from headgate.embedded.urns import kind_of
 from headgate.errors import Invalid, NotAuthenticated
 from headgate.flow.external import ingestion_of, milliseconds
@@ -24,8 +24,6 @@ TOKEN: Final = "urn:li:corpuser:headgate"  # noqa: S105 - a name, no secret
 _PROPERTY: Final = "urn:li:structuredProperty:"
 _JOBS: Final = 100  #: DataJobs that are looked at for one dataset
 _RUNS: Final = 20  #: of its runs
-_PAGE: Final = 500
-_ASKED, _RESULT = "dataHubExecutionRequestInput", "dataHubExecutionRequestResult"
 
 
 class EmbeddedDataHub:
@@ -104,17 +102,7 @@ class EmbeddedDataHub:
         return found.value if found else None
 
     def ingestions(self, *, most: int) -> Sequence[Ingestion]:
-        urns: list[str] = []
-        while True:
-            page = self.catalog.search(Search(kinds=("dataHubExecutionRequest",)), after=urns[-1] if urns else "",
-                                       count=_PAGE)[1]  # fmt: skip
-            urns += page
-            if len(page) < _PAGE:
-                break
-        found = self.catalog.aspects(urns, [_ASKED, _RESULT])
-        made = [_ingestion(urn, found.get(urn, {})) for urn in urns]
-        made.sort(key=lambda one: one.requested_at.timestamp() if one.requested_at else 0.0, reverse=True)
-        return made[:most]
+        return [_ingestion(one) for one in requests(self.catalog)[:most]]
 
     def emit(self, proposals: Sequence[Proposal]) -> None:
         try:
@@ -128,19 +116,16 @@ class EmbeddedDataHub:
         return next((one.other for one in found if kind_of(one.other) == "dataJob"), None)
 
 
-def _ingestion(urn: str, found: Mapping[str, Aspect]) -> Ingestion:
-    asked: Any = found[_ASKED].value if _ASKED in found else {}
-    result: Any = found[_RESULT].value if _RESULT in found else {}
-    source: Any = asked.get("source")
-    actor = asked.get("actorUrn")
+def _ingestion(one: Request) -> Ingestion:
+    actor = one.input.get("actorUrn")
     return ingestion_of(
-        urn,
-        task=str(asked.get("task") or ""),
-        executor=str(asked.get("executorId") or ""),
-        source=str(source.get("ingestionSource") or "") if isinstance(source, Mapping) else "",
+        one.urn,
+        task=str(one.input.get("task") or ""),
+        executor=str(one.input.get("executorId") or ""),
+        source=one.source,
         actor=actor if isinstance(actor, str) else None,
-        requested_ms=milliseconds(asked.get("requestedAt")),
-        status=str(result.get("status") or ""),
-        start_ms=milliseconds(result.get("startTimeMs")),
-        duration_ms=milliseconds(result.get("durationMs")),
+        requested_ms=milliseconds(one.input.get("requestedAt")),
+        status=str(one.result.get("status") or ""),
+        start_ms=milliseconds(one.result.get("startTimeMs")),
+        duration_ms=milliseconds(one.result.get("durationMs")),
     )

@@ -36,10 +36,12 @@ class Stage(StrEnum):
 def stage(run: Run) -> Stage:
     if run.state in (RunState.WAITING, RunState.STARTING):
         return Stage.PENDING
+    if run.external_id is not None or run.attempt:
+        return Stage.ACCEPTED
+    if run.state is RunState.STOPPING:
+        return Stage.PENDING  # somebody stops it; whether it ever began shows when it has ended
     never = run.detail in _NEVER_TAKEN or run.state in (RunState.ERROR, RunState.EXPIRED, RunState.STOPPED)
-    if never and run.external_id is None and run.attempt == 0:
-        return Stage.REFUSED
-    return Stage.ACCEPTED
+    return Stage.REFUSED if never else Stage.ACCEPTED
 
 
 def run_id(run: Run, *, opaque: bool) -> str:
@@ -60,6 +62,8 @@ def message(run: Run) -> str:
             said = "handed over; whether it succeeds is not told to us"
         case RunState.STOPPED:
             said = "it was stopped" if run.external_id else "it was stopped before it started"
+        case RunState.STOPPING if stage(run) is Stage.PENDING:
+            said = "recorded; it is being stopped"
         case RunState.RUNNING | RunState.STOPPING | RunState.SUCCEEDED:
             said = ""
         case _:

@@ -148,6 +148,21 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
         ),
     ),
+    "recovery-postgres": Benchmark(
+        ("server.py", "recovery-postgres"),
+        (),
+        (
+            Line(
+                "recovery after kill -9 with 20 runs under way, PostgreSQL",
+                "< 2× lease",
+                lambda s: (
+                    f"{s['taken_up_s']:.1f} s from exec to all taken up, at most {s['taken_up_max_s']:.1f} s: "
+                    f"{s['leases']:.2f}× the lease of {s['lease_s']:.0f} s"
+                ),
+                lambda s: s["leases"] < 2,
+            ),
+        ),
+    ),
     "idle": Benchmark(
         ("server.py", "idle"),
         (),
@@ -161,7 +176,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         ),
     ),
     "openlineage": Benchmark(
-        ("openlineage.py", "convert"),
+        ("lineage.py", "convert"),
         ("--events", "500", "--rounds", "3"),
         (
             Line(

@@ -1,6 +1,6 @@
 """This file is where a real `headgate serve` is timed: accepts over HTTP (by wrk), recovery after kill -9, idle.
 
-`python benchmarks/server.py accept|lineage|recovery|idle`, one JSON document each.
+`python benchmarks/server.py accept|lineage|recovery|recovery-postgres|idle`, one JSON document each.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import httpx
+import sqlalchemy as sa
 
 CONFIG = """
 jobs:
   quick: {engine: local, command: [sleep, "0.05"]}
   slow: {engine: local, command: [sleep, "30"], max_concurrent_runs: 20}
+  slower: {engine: local, command: [sleep, "300"], max_concurrent_runs: 20}
 triggers:
   arrived: {type: EVENT, s3: {bucket: raw, prefix: in/}, settle: 60s, max_objects: 10000, actions: [quick]}
 """
@@ -74,10 +76,12 @@ def project() -> Generator[Path]:
 class Server:
     """A `headgate serve` of our own; its URL is read from the note it writes."""
 
-    def __init__(self, folder: Path, *, wait: bool = True) -> None:
+    def __init__(self, folder: Path, *, wait: bool = True, database: str = "") -> None:
         self.folder = folder
         self.began = time.perf_counter()
         environ = {**os.environ, "HEADGATE_LOG_LEVEL": "warning"}
+        if database:
+            environ["HEADGATE_DATABASE_URL"] = database
         command = [sys.executable, "-m", "headgate", "serve", "-c", str(folder / "headgate.yaml"), "--port", "0"]
         with (folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder)
@@ -147,7 +151,7 @@ def lineage(rounds: int = 3, seconds: int = 5) -> Mapping[str, object]:
 
     `drained_per_s`: how fast what had queued up was told once nobody posted any more.
     """
-    from openlineage import event
+    from lineage import event
 
     run = "0195600a-0000-7000-8000-000000000001"
     text = json.dumps(event(), separators=(",", ":"))
@@ -242,6 +246,50 @@ def recovery(rounds: int = 5) -> Mapping[str, object]:
     }
 
 
+LEASE = 15.0  #: seconds; the default
+
+
+def recovery_postgres(rounds: int = 3) -> Mapping[str, object]:
+    """The same on PostgreSQL, where others may be alive: the dead one's lease has to end first."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from services.postgres import cluster
+
+    taken: list[float] = []
+    with cluster(fsync=True) as url, project() as folder:
+        engine = sa.create_engine(url)
+
+        def owners() -> set[str]:
+            with engine.connect() as connection:
+                return set(connection.scalars(sa.text("select distinct owner from run where owner is not null")))
+
+        server = Server(folder, database=url)
+        try:
+            api = f"{server.url}/headgate/api/v1/runs"
+            runs = [str(httpx.post(api, json={"job": "slower"}, timeout=10).json()["id"]) for _ in range(20)]
+            _until(lambda: _running(server.url) == len(runs))
+            for _ in range(rounds):
+                before = owners()
+                server.kill()
+                server = Server(folder, wait=False, database=url)
+                _until(partial(_others, owners, before))
+                taken.append(time.perf_counter() - server.began)
+                server.wait()
+                _until(lambda server=server: _running(server.url) == len(runs))
+            for run in runs:
+                httpx.post(f"{server.url}/headgate/api/v1/runs/{run}/stop", json={}, timeout=10)
+            _until(lambda: _running(server.url) == 0)
+        finally:
+            server.close()
+            engine.dispose()
+    median = statistics.median(taken)
+    return {"taken_up_s": median, "taken_up_max_s": max(taken), "lease_s": LEASE, "leases": max(taken) / LEASE}
+
+
+def _others(owners: Callable[[], set[str]], before: set[str]) -> bool:
+    now = owners()
+    return bool(now) and now.isdisjoint(before)
+
+
 def _all_new(folder: Path, before: set[str]) -> bool:
     return _owners(folder).isdisjoint(before)
 
@@ -297,11 +345,20 @@ def _memory(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
+MEASURED = {
+    "accept": accept,
+    "lineage": lineage,
+    "recovery": recovery,
+    "recovery-postgres": recovery_postgres,
+    "idle": idle,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["accept", "lineage", "recovery", "idle"])
+    parser.add_argument("what", choices=list(MEASURED))
     given = parser.parse_args()
-    print(json.dumps({"accept": accept, "lineage": lineage, "recovery": recovery, "idle": idle}[given.what]()))
+    print(json.dumps(MEASURED[given.what]()))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ class App:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
             engines.update(_aws_engines(settings, Watch(self.ledger), self.gate))
         self._engines = engines
+        self.ledger.anywhere = frozenset(name for name, engine in engines.items() if not engine.here_only)
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
         reporters: dict[str, Reporter] = {
             one.name: Notifier(one.name, one.url.reveal(), one.webhook, one.template) for one in settings.notify

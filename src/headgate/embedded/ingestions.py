@@ -119,8 +119,8 @@ def _request(asked: Asked, one: Request) -> Node:
             "executorId": one.input.get("executorId"),
         },
         "result": one.result or None,
-        "source": lambda _: source(asked, one.source),
-        "relationships": lambda _: None,
+        "source": source(asked, one.source),
+        "relationships": None,
     }
 
 

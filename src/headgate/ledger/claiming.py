@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -169,20 +169,27 @@ def places_now(batch: Batch, job: str, *, limit: int | None) -> int:
 
 
 def take_over(
-    batch: Batch, me: str, hand_over: Callable[[Run, bool], None], *, everyone: bool, patience: float
+    batch: Batch,
+    me: str,
+    hand_over: Callable[[Run, bool], None],
+    *,
+    everyone: bool,
+    patience: float,
+    anywhere: Collection[str],
 ) -> list[RunId]:
     """Make the runs of dead replicas ours.
 
     `everyone`: nobody else can be alive (this process holds the only lock). What a replica of another place (machine
     and home, see `place_of`) left is taken only `patience` seconds after its lease ended, since one of its own place
-    can do better: find the processes. `hand_over` is told whether the run was left at our place.
+    can do better: find the processes. Runs of the engines in `anywhere` have none, so nobody waits for them.
+    `hand_over` is told whether the run was left at our place.
     """
     connection = batch.connection
     now = float("inf") if everyone else batch.now
     found = [
         row
         for row in connection.execute(_abandoned(connection), {"me": me, "now": now}).all()
-        if everyone or place_of(row.owner) == place_of(me) or row.until + patience < batch.now
+        if everyone or row.engine in anywhere or place_of(row.owner) == place_of(me) or row.until + patience < batch.now
     ]
     for start in range(0, len(found), 500):
         connection.execute(_TAKE_OVER, {"seqs": [row.seq for row in found[start : start + 500]], "me": me})

@@ -94,6 +94,7 @@ class Ledger:
         self.announce_start: AnnounceStart = _no_word
         self._started_told: dict[tuple[RunId, int], None] = {}  #: the newest starts that were announced
         self.fires_for = fires_for
+        self.anywhere: frozenset[str] = frozenset()  #: engines whose runs every replica can follow, wherever they began
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours
         self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
         self._again_lock = threading.Lock()
@@ -214,7 +215,9 @@ class Ledger:
         """Make the runs of dead replicas ours and hand them to `on_adopted`."""
         patience = 3 * self.lease
         return self._write(
-            lambda batch: claiming.take_over(batch, self.id, self.on_adopted, everyone=everyone, patience=patience)
+            lambda batch: claiming.take_over(
+                batch, self.id, self.on_adopted, everyone=everyone, patience=patience, anywhere=self.anywhere
+            )
         )
 
     def take_up_again(self) -> Future[list[RunId]] | None:

@@ -1,6 +1,6 @@
 """Events converted on one core, against DataHub's own classes; this file is where those figures come from.
 
-    python benchmarks/openlineage.py convert [--events 4000] [--rounds 5]
+    python benchmarks/lineage.py convert [--events 4000] [--rounds 5]
 
 The event is a Spark job's COMPLETE of about 7 KB. Both sides get its JSON text and end with plain objects, ready to be
 written as JSON. The classes are given every URN and every rule's outcome for nothing: they only parse, build and turn

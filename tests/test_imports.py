@@ -28,6 +28,7 @@ BREAKS: Final = {
     "web": ("runtime/sweep.py", "import starlette.requests"),
     "lean-server": ("supervision/records.py", "import pyarrow"),
     "lake": ("lake/ingest.py", "import headgate.supervision.logs"),
+    "lambda": ("aws_lambda/messages.py", "import msgspec"),
 }
 
 #: What is needed but never imported by name, and why it is declared all the same.

@@ -159,6 +159,48 @@ def test_every_shape_gives_the_same_event(message: Any) -> None:
     assert event.id != plain.id
 
 
+@pytest.mark.parametrize("wrap", [listed, *ENVELOPES])
+@pytest.mark.parametrize(
+    ("told", "sender", "detail", "engine"),
+    [
+        ("Glue Job State Change", "aws.glue", {"jobRunId": "jr_1", "jobName": "a", "state": "SUCCEEDED"}, "glue"),
+        (
+            "Step Functions Execution Status Change",
+            "aws.states",
+            {"executionArn": "arn:aws:states:us-east-1:1:execution:m:jr_1", "status": "FAILED"},
+            "step_functions",
+        ),
+    ],
+)
+def test_what_aws_says_of_a_runs_state_is_no_event_but_a_change(
+    wrap: Callable[[Any], Any], told: str, sender: str, detail: Doc, engine: str
+) -> None:
+    """EventBridge's two kinds of them, in any envelope, with the engine, the id there and all that was said."""
+    decoded = decode(json.dumps(wrap({"detail-type": told, "source": sender, "detail": detail})), source="s3")
+
+    assert (decoded.events, decoded.ignored) == ((), ())
+    [change] = decoded.changes
+    assert (change.engine, change.id, change.detail) == (engine, next(iter(detail.values())), detail)
+
+
+def test_a_state_change_of_another_sender_is_not_believed() -> None:
+    """Anybody may put events on a bus, but not with a source that begins with `aws.`."""
+    decoded = decode({"detail-type": "Glue Job State Change", "source": "me", "detail": {"jobRunId": "j"}}, source="s3")
+
+    assert decoded.changes == ()
+    assert decoded.ignored[0][1].startswith("other event")
+
+
+def test_motos_spelling_of_the_etag_is_read() -> None:
+    """Its EventBridge events have `eTag`, and one sequencer for all: without the etag, new bytes would be a repeat."""
+    stored = {"key": KEY, "size": 5, "eTag": ETAG, "sequencer": "617f08299329d189"}
+
+    found = one(eventbridge(object=stored)).object
+
+    assert found is not None
+    assert found.etag == ETAG
+
+
 @pytest.mark.parametrize(
     ("message", "where", "reason"),
     [

@@ -206,6 +206,7 @@ def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
         connection.execute(event.delete().where(event.c.seq.in_(some)))
     if not gone:
         connection.execute(schema.audit.delete().where(schema.audit.c.at < before))
+        connection.execute(schema.dead_letter.delete().where(schema.dead_letter.c.at < before))
         # those of one firing; the one latch of mode `any` waits however long it takes
         connection.execute(schema.latch.delete().where(schema.latch.c.root != "", schema.latch.c.at < before))
         connection.execute(schema.worker.delete().where(schema.worker.c.until < before))

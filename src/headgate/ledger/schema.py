@@ -238,6 +238,22 @@ rule = Table(
     Column("updated_at", Double, nullable=False),
 )
 
+#: Messages of queues that nobody could read, until a person has looked at them.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("source", Text, nullable=False),
+    Column("message", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("receives", Integer, nullable=False),
+    Column("sent_at", Double),
+    Column("at", Double, nullable=False),
+    Index("dead_letter_at", "at"),
+)
+
 audit = Table(
     "audit",
     metadata,

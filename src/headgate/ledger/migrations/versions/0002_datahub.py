@@ -14,6 +14,27 @@ def upgrade() -> None:
     """Each part makes its tables in a function of its own."""
     _embedded_catalog()
     _rules()
+    _dead_letters()
+
+
+def _dead_letters() -> None:
+    """Messages of queues that nobody could read."""
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "dead_letter",
+        sa.Column("seq", number, autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("receives", sa.Integer(), nullable=False),
+        sa.Column("sent_at", sa.Double(), nullable=True),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+        sa.UniqueConstraint("id"),
+    )
+    op.create_index("dead_letter_at", "dead_letter", ["at"], unique=False)
 
 
 def _rules() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from .world import Project
 
-DATA = Path(__file__).parent.parent / "openlineage" / "data"
+DATA = Path(__file__).parent.parent / "conversion" / "data"
 EVENT = DATA / "examples" / "08_step_function_arn.event.json"
 GOOD = json.dumps(json.loads(EVENT.read_bytes()))
 BAD = '{"eventTime": "2025-01-01T00:00:00Z"}'

@@ -313,3 +313,95 @@ catalog_edge = Table(
     Column("target", String, primary_key=True),
     Index("catalog_edge_target", "target", "type"),
 )
+
+#: Execution requests of DataHub's that are for us. `state`: new, taken (there is a run), over (there is none).
+execution_request = Table(
+    "execution_request",
+    metadata,
+    Column("urn", String, primary_key=True),
+    Column("executor", String, nullable=False),
+    Column("task", String, nullable=False),
+    Column("job", String, nullable=False),
+    Column("given", Text, nullable=False),  # the whole aspect …Input
+    Column("requested_at", Double, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("state", String, nullable=False),
+    Column("run", String),
+    Column("killed_by", String),  # who stopped it before there was a run
+    Column("why", Text),  # what became of it, or what it waits for
+    Column("tries", Integer, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Index("execution_request_state", "executor", "state", "received_at"),
+)
+
+#: What executors remember: who they are to DataHub, how far they have read.
+executor_note = Table(
+    "executor_note",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+#: What Glue's API was told of a job, a trigger or a workflow, word for word; what runs by it is in `job` and `trigger_`.
+glue_definition = Table(
+    "glue_definition",
+    metadata,
+    Column("kind", String, primary_key=True),  # job | trigger | workflow
+    Column("name", String, primary_key=True),
+    Column("members", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("invocation", String, nullable=False),  # the call that made it, by which its repetition is recognised
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+#: Where bookmarks were set back: runs after `kept` up to `cut` do not count any more.
+glue_bookmark = Table(
+    "glue_bookmark",
+    metadata,
+    Column("job", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("kept", Number, nullable=False),
+    Column("cut", Number, nullable=False),
+)
+
+glue_workflow_run = Table(
+    "glue_workflow_run",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("workflow", String, nullable=False),
+    Column("previous", String),
+    Column("properties", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),  # the workflow's triggers as they were when it started
+    Column("event", String, nullable=False),
+    Column("actor", String),
+    Column("stopped_at", Double),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Index("glue_workflow_run_workflow", "workflow", "seq"),
+)
+
+#: The runs that belong to a workflow's run. Whether that is over is seen from them, and from nothing else.
+glue_workflow_action = Table(
+    "glue_workflow_action",
+    metadata,
+    Column("workflow_run", String, primary_key=True),
+    Column("run", String, primary_key=True),
+    Column("trigger", String, nullable=False),
+    Column("job", String, nullable=False),
+)
+
+#: Keys that calls to the AWS doors are signed with. The secret is sealed: verifying needs it, reading the table does not.
+access_key = Table(
+    "access_key",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("session", String),  # sha256 of the session token, for keys that have one
+    Column("actor", String, nullable=False),  # who made it
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+)

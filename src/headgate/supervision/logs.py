@@ -34,6 +34,20 @@ def read_log(folder: Path, attempt_id: str, offset: int = 0, limit: int = 1 << 1
     return data.decode("utf-8", "replace"), max(offset, 0) + len(data), over and not rest
 
 
+def tail(folder: Path, attempt_id: str, most: int) -> str:
+    """Return the end of a log, at most `most` bytes of it from a line's beginning on; "" where there is none here."""
+    try:
+        with (folder / attempt_id / records.LOG).open("rb") as file:
+            begin = max(file.seek(0, 2) - most, 0)
+            file.seek(begin)
+            data = file.read(most)
+    except OSError:
+        return ""
+    if begin:
+        data = data.partition(b"\n")[2] or data
+    return data.decode("utf-8", "replace")
+
+
 def last_line(directory: str, *, most: int = 500) -> str:
     """Return the last line of a log that says something, at most `most` characters of it."""
     try:

@@ -14,6 +14,7 @@ def upgrade() -> None:
     """Each part makes its tables in a function of its own."""
     _embedded_catalog()
     _rules()
+    _execution_requests()
     _dead_letters()
 
 
@@ -100,3 +101,31 @@ def _embedded_catalog() -> None:
         sa.PrimaryKeyConstraint("source", "aspect", "type", "target"),
     )
     op.create_index("catalog_edge_target", "catalog_edge", ["target", "type"], unique=False)
+
+
+def _execution_requests() -> None:
+    """Requests of DataHub's to execute something, and what executors remember."""
+    op.create_table(
+        "execution_request",
+        sa.Column("urn", sa.String(), nullable=False),
+        sa.Column("executor", sa.String(), nullable=False),
+        sa.Column("task", sa.String(), nullable=False),
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("given", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.Double(), nullable=False),
+        sa.Column("received_at", sa.Double(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=True),
+        sa.Column("killed_by", sa.String(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("urn"),
+    )
+    op.create_index("execution_request_state", "execution_request", ["executor", "state", "received_at"], unique=False)
+    op.create_table(
+        "executor_note",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )

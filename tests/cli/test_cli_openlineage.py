@@ -40,6 +40,15 @@ def test_several_events_give_a_list_of_lists(project: Project) -> None:
     assert json.loads(project.ok(*command, stdin="[]")) == []
 
 
+def test_a_mark_before_the_text_does_no_harm(project: Project) -> None:
+    """Some editors put it there, whatever follows."""
+    command = ("openlineage", "convert")
+
+    assert json.loads(project.ok(*command, stdin=f"\ufeff{GOOD}\n")) == expected()
+    assert json.loads(project.ok(*command, stdin=f"\ufeff[{GOOD}]")) == [expected()]
+    assert json.loads(project.ok(*command, stdin=f"\ufeff{GOOD}\n{GOOD}\n")) == [expected(), expected()]
+
+
 @pytest.mark.parametrize(
     "text", [f"{GOOD}\n{BAD}\nnonsense\n{GOOD}", f"{BAD}\n{GOOD}", '{"cut": \n' + GOOD, f"[{GOOD},3]"]
 )

@@ -148,6 +148,8 @@ def test_as_released_many_aspects_are_not_there() -> None:
         "dataProcessInstanceRelationships",
     }  # fmt: skip
     assert aspect(found, "dataFlowInfo")["description"] == aspect(found, "dataJobInfo")["description"] == "d"
+    dag = run_event(run={"airflow": {"dag": {"description": "of the DAG"}}})
+    assert "description" not in aspect(made(dag, RELEASED), "dataFlowInfo")
     assert aspect(found, "dataJobInfo")["customProperties"] == {}
     assert "customProperties" not in aspect(found, "dataProcessInstanceProperties")
 
@@ -184,7 +186,7 @@ def test_as_released_a_field_has_one_entry() -> None:
 def test_as_released_other_has_a_result() -> None:
     """One the server refuses; parity is parity."""
     assert aspect(made(run_event(eventType="OTHER"), RELEASED), "dataProcessInstanceRunEvent") == {
-        "timestampMillis": AT, "status": "COMPLETE", "result": {"type": "$UNKNOWN", "nativeResultType": "OTHER"},
+        "timestampMillis": AT, "result": {"type": "$UNKNOWN", "nativeResultType": "OTHER"},
     }  # fmt: skip
 
 

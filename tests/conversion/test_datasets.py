@@ -47,6 +47,7 @@ def one(namespace: str, name: str, **options: Any) -> str | None:
         (GLUE, "table/db/t", GLUE, "table/db/t"),
         ("S3://b", "k", "S3", "k"),
         ("s3://a", "s3://b/c/", "hdfs", "s3://a/s3://b/c"),
+        ("s3://", "/", "hdfs", "s3:"),
         ("hive", "größe/表", "hive", "größe/表"),
         ("s3://b", "größe/表", "s3", "b/größe/表"),
         ("s3://b", "a%20b", "s3", "b/a%20b"),
@@ -126,6 +127,34 @@ def test_a_schema_is_of_the_raw_platform() -> None:
     assert aspect(made(run_event(inputs=[linked])), "schemaMetadata")["platform"] == "urn:li:dataPlatform:s3"
 
 
+def test_a_schema_needs_a_platform_of_its_own() -> None:
+    """Where the raw namespace and name make no URI there is a table, but no schema of it."""
+    facets: dict[str, Any] = {"symlinks": symlinks((GLUE, "table/a/b")), "schema": {"fields": []}}
+    found = made(run_event(inputs=[dataset("s3://lake", "my table", **facets)]))
+    twice = made(run_event(inputs=[dataset("s3://lake", "s3://t", **facets)]))
+
+    assert urns(found) == urns(twice) == [urn("glue", "a.b")]
+    assert [one for one in found if one["aspectName"] == "schemaMetadata"] == []
+    assert aspect(twice, "schemaMetadata")["platform"] == "urn:li:dataPlatform:hdfs"
+
+
+def test_an_alias_is_what_the_symlink_says_itself() -> None:
+    """One step is gone, never two; a dataset that comes again without a table is itself again."""
+    first = dataset("s3://lake", "t", symlinks=symlinks((GLUE, "table/a/b")))
+    second = dataset("hive", "x", symlinks=symlinks(("x", "y")))
+    third = dataset("hive", "w", symlinks=symlinks(("x", "x")))
+    lineage = columns(f=[("hive", "w", "f"), ("hive", "x", "f"), ("s3://lake", "t", "f")])
+    again = dataset("s3://lake", "t", symlinks=symlinks((GLUE, "table/c/d", "LOCATION")), columnLineage=lineage)
+    found = made(run_event(inputs=[first, second, third], outputs=[again]))
+    paths = [one["path"] for one in aspect(found, "dataJobInputOutput")]
+
+    assert aspect(found, "dataProcessInstanceInput") == {"inputs": [urn("glue", "a.b"), urn("hive", "y")]}
+    assert aspect(found, "dataProcessInstanceOutput") == {"outputs": [urn("s3", "lake/t")]}
+    assert [path.rpartition("/NONE/")[2].replace("~1", "/") for path in paths if "/NONE/" in path] == [
+        f"urn:li:schemaField:({one},f)" for one in (urn("hive", "x"), urn("hive", "y"), urn("s3", "lake/t"))
+    ]
+
+
 def test_column_lineage_meets_symlinks_of_inputs() -> None:
     """Inputs come first: what their symlinks say serves the lineage of outputs, which names paths."""
     out = dataset("hive", "out", columnLineage=columns(f=[("s3://lake", "t", "f")]))
@@ -181,7 +210,15 @@ def test_datasets_are_written_in_urn_order() -> None:
 
 def test_lower_case_is_for_datasets() -> None:
     """With the option on, namespace and name are lowered before anything else."""
+    connections = {"snowflake://x": Connection(platform_instance="acct")}
+
     assert one("SNOWFLAKE://X", "DB.T", lower_case_dataset_urns=True) == urn("snowflake", "db.t")
+    assert one("Snowflake://X", "T", lower_case_dataset_urns=True, connections=connections) == urn(
+        "snowflake", "acct.t"
+    )
+    linked = dataset("s3://lake", "T", symlinks=symlinks(("HIVE://H", "A.B")))
+    options: dict[str, Any] = {"connections": {"hive://h": Connection(platform_instance="meta")}}
+    assert urns(made(run_event(inputs=[linked]), lower_case_dataset_urns=True, **options)) == [urn("hive", "meta.a.b")]
 
 
 def test_connections_say_instance_and_environment() -> None:
@@ -235,6 +272,7 @@ def test_partitions_are_cut_off_paths() -> None:
     assert one("s3://b", "t/year=1/month=2", **options) == urn("s3", "b/t")
     assert one("file", "/a/year=1", **options) == urn("file", "/a")
     assert one("hive", "a/year=1", **options) == urn("hive", "a/year=1")
+    assert one("s3://b", "t/year=1", file_partition_regexp="^s3://b/t/.*") == urn("hdfs", "s3://b/t/year=1")
 
 
 def test_the_fabric_words_are_the_settings_words() -> None:

@@ -235,6 +235,11 @@ def test_merge_jobs_are_named_after_their_targets(sql: str | None, outputs: list
     assert aspect(found, "dataJobInfo")["name"] == whole.partition(".")[2]
     assert proposals(found, "dataJobInfo")[0]["entityUrn"].endswith(f",{whole})")
     assert aspect(made(event), "dataJobInfo")["name"] == "execute_merge_into_command_edge"
+    del event["run"]
+    expected = whole if sql else name  # of a job event only the SQL counts
+    assert proposals(made(event, enhanced_merge_into_extraction=True), "dataJobInfo")[0]["entityUrn"].endswith(
+        f",{expected})"
+    )
 
 
 def test_parents_are_left_out() -> None:
@@ -255,6 +260,14 @@ def test_job_events_have_no_run() -> None:
     assert aspect(found, "dataJobInfo")["customProperties"] == {"processingType": "BATCH", "integration": "FLINK"}
     assert kinds(found) == {"dataFlow", "dataJob", "dataset"}
     assert proposals(found, "dataJobInputOutput")
+
+
+def test_a_producer_is_a_uri_in_every_kind_of_event() -> None:
+    """Even where nobody asks who it was."""
+    for event in (run_event(), job_event(), dataset_event("hive", "a")):
+        assert made(event | {"producer": "https://github.com/apache/airflow/x"})
+        with pytest.raises(MalformedEvent, match="producer: expected a URI, found 'no uri'"):
+            made(event | {"producer": "no uri"})
 
 
 def test_a_dataset_event_needs_a_dataset_with_a_urn() -> None:

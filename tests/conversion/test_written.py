@@ -178,6 +178,14 @@ def test_a_change_nobody_knows_is_malformed(facet: dict[str, object]) -> None:
         made(run_event(outputs=[dataset("hive", "a", lifecycleStateChange=facet)]))
 
 
+def test_a_change_nobody_knows_is_malformed_wherever_it_stands() -> None:
+    """Of an input, too, and where datasets are not written: the event is read before anybody asks for it."""
+    changed = [dataset("hive", "a", lifecycleStateChange={"lifecycleStateChange": "EXPLODE"})]
+    for side, event in (("inputs", run_event(inputs=changed)), ("outputs", run_event(outputs=changed))):
+        with pytest.raises(MalformedEvent, match=rf"expected one of ALTER.*EXPLODE.*\$\.{side}"):
+            made(event, materialize_dataset=False)
+
+
 @pytest.mark.parametrize("count", ["many", 2**63, float("1e300"), True, [1]])
 def test_a_count_that_is_none_is_malformed(count: object) -> None:
     """A number beyond 64 bits, a word, a list."""
@@ -295,10 +303,25 @@ def test_sql_stands_in_the_operation_as_it_is() -> None:
     ]
 
 
+def test_the_lineage_of_several_outputs_stands_in_their_order() -> None:
+    """Datasets come by their URNs in the lineage as everywhere, each with its columns in the event's order."""
+    outputs = [
+        dataset("hive", name, columnLineage=columns(y=[("hive", "s", "q")], x=[("hive", "s", "p")])) for name in "ba"
+    ]
+    source = dataset("hive", "s", columnLineage=columns(z=[("hive", "r", "o")]))
+    found = aspect(made(run_event(inputs=[source], outputs=outputs)), "dataJobInputOutput")[3:]
+    whole = aspect(made(run_event(inputs=[source], outputs=outputs), use_patch=False), "dataJobInputOutput")
+    expected = [field("hive", *one) for one in (("s", "z"), ("a", "y"), ("a", "x"), ("b", "y"), ("b", "x"))]
+
+    assert [one["path"].split("/")[3] for one in found] == expected
+    assert [one["downstreams"] for one in whole["fineGrainedLineages"]] == [[one] for one in expected]
+
+
 def test_indirect_columns_may_be_left_out() -> None:
     """A column that only filters is dropped, and its words join those of every pair that is left of the field."""
     facet = columns(
         x=[("hive", "a", "o", "DIRECT:X"), ("hive", "a", "f", "INDIRECT:FILTER"), ("hive", "a", "n")],
+        w=[("hive", "a", "f", "Indirect:JOIN")],
         y=[("hive", "a", "p", "DIRECT:Y")],
     )
 
@@ -334,7 +357,8 @@ def test_lineage_is_whole_without_patches() -> None:
 def test_legacy_lineage_is_taken_away_on_demand() -> None:
     """Upstreams and fields by patch, or the empty aspect; only of outputs with column lineage."""
     facet = columns(x=[("s3://b", "k", "o", "DIRECT:X")])
-    event = run_event(outputs=[dataset("hive", "out", columnLineage=facet), dataset("hive", "plain")])
+    sources = [dataset("hive", "in", columnLineage=columns(y=[("s3://b", "k", "o")]))]
+    event = run_event(inputs=sources, outputs=[dataset("hive", "out", columnLineage=facet), dataset("hive", "plain")])
     (written,) = proposals(made(event, remove_legacy_lineage=True), "upstreamLineage")
 
     assert written["changeType"] == "PATCH"
@@ -355,6 +379,8 @@ def test_sparks_agent_ignores_what_was_only_read(name: str, same: bool, kept: in
     event = run_event(name=name, inputs=sides[0], outputs=sides[1], job={"jobType": {"jobType": "RDD_JOB"}})
 
     assert len(aspect(made(event, is_spark=True), "dataProcessInstanceOutput")["outputs"]) == kept
+    event["inputs"] = sides[0] * 2
+    assert len(aspect(made(event, is_spark=True), "dataProcessInstanceOutput")["outputs"]) == 1
     assert len(aspect(made(event), "dataProcessInstanceOutput")["outputs"]) == 1
 
 

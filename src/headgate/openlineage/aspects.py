@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from headgate.errors import MalformedEvent
 from headgate.openlineage.datasets import Found
 from headgate.openlineage.java import double_text, lower_key, trimmed
 from headgate.openlineage.lineage import DATAHUB, pointer
@@ -14,7 +13,6 @@ from headgate.openlineage.options import Options
 from headgate.openlineage.wire import (
     ColumnMetrics,
     DatasetFacets,
-    Lifecycle,
     OutputStatistics,
     Ownership,
     QualityMetrics,
@@ -120,9 +118,10 @@ def operation(found: Found, at: int) -> Aspect | None:
     """What was done to an output; None where nothing says so.
 
     Raises:
-        MalformedEvent: a change of its life that nobody knows, or a number that is none.
+        MalformedEvent: a number that is none.
     """
-    statistics, change = found.statistics, _change(found.facets.lifecycleStateChange)
+    life = found.facets.lifecycleStateChange
+    statistics, change = found.statistics, life.lifecycleStateChange if life is not None else None
     if statistics is None and change is None:
         return None
     made: dict[str, Any] = {
@@ -151,18 +150,6 @@ def _counts(statistics: OutputStatistics) -> tuple[int | None, int | None, int |
         whole(statistics.size, "outputStatistics.size"),
         whole(statistics.fileCount, "outputStatistics.fileCount"),
     )
-
-
-def _change(facet: Lifecycle | None) -> str | None:
-    if facet is None or facet.lifecycleStateChange is None:
-        return None
-    word = facet.lifecycleStateChange.upper()
-    if word not in LIFECYCLE:
-        known = ", ".join(sorted(LIFECYCLE))
-        raise MalformedEvent(
-            f"lifecycleStateChange: expected one of {known}, found {facet.lifecycleStateChange[:60]!r}"
-        )
-    return word
 
 
 def profile(facet: QualityMetrics | None, at: int) -> Aspect | None:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from headgate.errors import UnconvertibleEvent
+from headgate.errors import MalformedEvent, UnconvertibleEvent
 from headgate.openlineage import aspects
 from headgate.openlineage.datasets import Aliases, DatasetUrn, Found, Resolver, in_urn_order
-from headgate.openlineage.java import milliseconds
+from headgate.openlineage.java import milliseconds, scheme_of
 from headgate.openlineage.lineage import Lineage, Pairs, input_output, without_legacy
 from headgate.openlineage.names import Names, names, orchestrator, run_urn
 from headgate.openlineage.options import Options
@@ -71,6 +71,8 @@ def convert(
         UnconvertibleEvent: nothing can be made of it, or it is larger than `options.limits` (HTTP 422).
     """
     found = read(event, options.limits)
+    if found.producer is not None and scheme_of(found.producer) is None:
+        raise MalformedEvent(f"producer: expected a URI, found {found.producer[:80]!r}")
     out = _Out()
     given = {} if aliases is None else aliases
     if isinstance(found, DatasetEvent):
@@ -129,7 +131,7 @@ def _dataset(found: Found, options: Options, out: _Out, at: int, now: int, *, ou
     platform = f"urn:li:dataPlatform:{urn.platform}"
     out.add("dataset", urn.text, "datasetKey", {"platform": platform, "name": urn.name, "origin": urn.env})
     out.add("dataset", urn.text, "status", {"removed": False})
-    if facets.schema is not None and options.include_schema_metadata:
+    if facets.schema is not None and options.include_schema_metadata and found.platform is not None:
         schema = schema_metadata(facets.schema, found.platform, options)
         if schema is not None:
             out.add("dataset", urn.text, "schemaMetadata", schema)
@@ -161,11 +163,13 @@ class _Conversion:
         self.job = event.job or Job()
         self.facets: Facets = self.job.facets or {}
         self.lineage: list[Lineage] = []
+        #: By output: what column lineage says of it, and the datasets that names.
         self.legacy: dict[str, tuple[list[Lineage], list[str]]] = {}
 
     def run(self) -> None:
         event, options, out = self.event, self.options, self.out
         run_facets, kind, run_id, run = None, None, "", ""
+        written: Sequence[Dataset | None] = ()
         if isinstance(event, RunEvent):
             if event.run is None:
                 raise UnconvertibleEvent(
@@ -174,12 +178,13 @@ class _Conversion:
             kind = event_type(event.eventType, options)
             run_id, run = run_urn(event.run.runId)
             run_facets = event.run.facets
+            written = event.outputs or ()
         engine = facet(run_facets, "processing_engine", ProcessingEngine)
         job_kind = facet(self.facets, "jobType", JobType)
         sql = facet(self.facets, "sql", Sql)
         query = text(sql.query) if sql is not None else None
         runs = orchestrator(event.producer, engine, job_kind, options)
-        named = names(event.job, runs, query, event.outputs or (), options)
+        named = names(event.job, runs, query, written, options)
         inputs, outputs = self._datasets(query, job_kind)
         self._flow_and_job(named, run_properties(run_facets, engine, options), job_kind)
         if options.materialize_dataset:
@@ -199,7 +204,9 @@ class _Conversion:
         out.leave("properties", wrong)
 
     def _datasets(self, query: str | None, kind: JobType | None) -> tuple[list[Found], list[Found]]:
-        """Both sides in URN order. They are gone through in the event's: symlinks count from where they stand."""
+        """Both sides in URN order, and so their lineage. They are gone through in the event's order: symlinks count
+        from where they stand.
+        """
         event, options = self.event, self.options
         outputs: Sequence[Dataset | None] = event.outputs or ()
         if options.is_spark and self._reads_only(kind):
@@ -210,10 +217,14 @@ class _Conversion:
             if len(side) > options.limits.datasets:
                 raise UnconvertibleEvent(f"the event has {len(side):,} {what}; {options.limits.datasets:,} are taken")
             found: dict[str, Found] = {}
+            self.legacy = {}
             for index, dataset in enumerate(side):
                 if dataset is not None:
                     self._dataset(dataset, f"{what}[{index}]", pairs, found)
             sides.append(in_urn_order(list(found.values())))
+            for one in sides[-1]:
+                if (known := self.legacy.get(one.urn.text)) is not None:
+                    self.lineage += known[0]
         self.out.leave("lineage", pairs.dropped)
         return sides[0], sides[1]
 
@@ -226,8 +237,7 @@ class _Conversion:
         if one.facets.columnLineage is None or not self.options.capture_column_level_lineage:
             return
         lineage, upstreams = pairs.of(one.facets.columnLineage, one.urn)
-        self.lineage += lineage
-        if lineage and what.startswith("outputs"):
+        if lineage:
             self.legacy[one.urn.text] = (lineage, upstreams)
 
     def _reads_only(self, kind: JobType | None) -> bool:
@@ -237,7 +247,7 @@ class _Conversion:
             return False
         sides = (self.event.inputs or (), self.event.outputs or ())
         read_, written = ({text(one.name) for one in side if one is not None} for side in sides)
-        return read_ == written
+        return read_ == written and len(sides[0]) == len(sides[1])
 
     def _flow_and_job(self, named: Names, properties: Properties, kind: JobType | None) -> None:
         out, options = self.out, self.options
@@ -246,7 +256,7 @@ class _Conversion:
         flow: dict[str, Any] = {"name": named.flow}
         if isinstance(self.event, RunEvent):
             flow["customProperties"] = properties.flow
-        description = (described if options.released else None) or properties.description
+        description = described if options.released else properties.description
         if description is not None:
             flow["description"] = description
         job: dict[str, Any] = {

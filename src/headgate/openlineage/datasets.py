@@ -71,7 +71,7 @@ class Found(NamedTuple):
     """A dataset of an event under its URN."""
 
     urn: DatasetUrn
-    platform: str  #: of the namespace as it was sent, whatever a symlink says
+    platform: str | None  #: of the namespace as it was sent, whatever a symlink says; None where it has no URN
     facets: DatasetFacets
     statistics: OutputStatistics | None
 
@@ -101,15 +101,17 @@ class Resolver:
             missing = "namespace" if namespace is None else "name"
             raise UnconvertibleEvent(f"{what} has no {missing}; every dataset needs both")
         facets = dataset.facets or NO_FACETS
-        urn = None
+        sent = urn = self._resolved(namespace, name, namespace)
         if facets.symlinks is not None and not self._options.disable_symlink_resolution:
             urn = self._symlinked(facets.symlinks, namespace, name)
-        else:
-            urn = self.urn(namespace, name)
+            if sent is not None and urn is not None:
+                self._aliases[sent.text] = urn
+        urn = self._known(urn)
         if urn is None:
             return None
         outside = dataset.outputFacets
-        return Found(urn, platform_of(namespace), facets, outside.outputStatistics if outside is not None else None)
+        statistics = outside.outputStatistics if outside is not None else None
+        return Found(urn, sent.platform if sent is not None else None, facets, statistics)
 
     def urn(self, namespace: str, name: str) -> DatasetUrn | None:
         """The URN of a dataset named without facets, as column lineage does."""
@@ -119,6 +121,7 @@ class Resolver:
         return None if urn is None else (self._aliases.get(urn.text) or urn)
 
     def _symlinked(self, symlinks: Symlinks, namespace: str, name: str) -> DatasetUrn | None:
+        """What the last symlink to a table says; without one what the dataset says itself."""
         target, target_name, origin = namespace, name, namespace
         for one in symlinks.identifiers or ():
             if one is None or one.type != "TABLE":
@@ -129,11 +132,7 @@ class Resolver:
             in_glue = linked.startswith(("aws:glue:", "arn:aws:glue:"))
             target, origin = ("glue" if in_glue else self._options.hive_platform_alias), linked
             target_name = table_name(linked_name)
-        urn = self._known(self._resolved(target, target_name, origin))
-        original = self._resolved(namespace, name, namespace)
-        if urn is not None and original is not None and urn.text != original.text:
-            self._aliases[original.text] = urn
-        return urn
+        return self._resolved(target, target_name, origin)
 
     def _resolved(self, namespace: str, name: str, origin: str) -> DatasetUrn | None:
         """Resolve without the memory. `origin` is the namespace that says which connection it is."""
@@ -146,7 +145,7 @@ class Resolver:
         """Resolve without any memory at all."""
         options = self._options
         if options.lower_case_dataset_urns:
-            namespace, name = namespace.lower(), name.lower()
+            namespace, name, origin = namespace.lower(), name.lower(), origin.lower()
         if "://" in namespace:
             slash = "" if namespace.endswith("/") or name.startswith("/") else "/"
             uri = f"{namespace}{slash}{name}"
@@ -181,20 +180,23 @@ class Resolver:
 
     def _of_path(self, scheme: str, uri: str) -> DatasetUrn:
         options = self._options
-        path = uri.rstrip("/")
-        twice = path.count("://") > 1
-        platform = "hdfs" if twice else FILE_SYSTEMS[scheme]
+        path, platform = uri.rstrip("/"), FILE_SYSTEMS[scheme]
+        other = _made("hdfs", path, options.common_dataset_platform_instance, options.fabric)
+        if not _has_one_scheme(path):
+            return other
         specs = options.path_specs.get(platform, ()) if options.path_specs else ()
         envs = [spec.env for spec in specs]
         for spec in specs:
             for pattern in spec.paths:
                 if (matched := matching(path, pattern)) is not None:
-                    name = matched if twice else _without_scheme(matched)
-                    return _made(platform, name, spec.platform_instance, _fabric((spec.env, *envs), options.fabric))
-        name = path if twice else _without_scheme(path)
+                    env = _fabric((spec.env, *envs), options.fabric)
+                    return _made(platform, _without_scheme(matched), spec.platform_instance, env)
         if options.file_partition_regexp:
-            name = self._without_partition(name)
-        return _made(platform, name, options.common_dataset_platform_instance, _fabric(envs, options.fabric))
+            path = self._without_partition(path)
+            if not _has_one_scheme(path):
+                return other
+        env = _fabric(envs, options.fabric)
+        return _made(platform, _without_scheme(path), options.common_dataset_platform_instance, env)
 
     def _without_partition(self, name: str) -> str:
         cut = re.sub(f"{self._options.file_partition_regexp}$", "", name, count=1)
@@ -213,14 +215,6 @@ def table_name(name: str) -> str:
     return name[len("table/") :].replace("/", ".") if name.startswith("table/") else name
 
 
-def platform_of(namespace: str) -> str:
-    """The platform a namespace names by itself."""
-    scheme, mark, _ = namespace.partition("://")
-    if not mark:
-        return namespace
-    return FILE_SYSTEMS.get(scheme) or RENAMED.get(scheme, scheme)
-
-
 def matching(path: str, pattern: str) -> str | None:
     """The path as far as `{table}` stands in the pattern, where `*` is any one folder; None where it does not match."""
     before, mark, _ = pattern.partition(_TABLE)
@@ -235,10 +229,13 @@ def matching(path: str, pattern: str) -> str | None:
     return "/".join(there[: len(folders)]) if folders[-1] == _TABLE else None
 
 
+def _has_one_scheme(path: str) -> bool:
+    """Whether there is just one, and something after it."""
+    return path.count("://") == 1 and not path.endswith("://")
+
+
 def _without_scheme(path: str) -> str:
-    scheme, mark, rest = path.partition("://")
-    if not mark:  # nothing but a scheme was left of it
-        return path
+    scheme, _, rest = path.partition("://")
     return rest if scheme == "file" else rest.removeprefix("/")
 
 

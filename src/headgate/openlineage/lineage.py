@@ -138,10 +138,10 @@ def _without_indirect(inputs: Sequence[InputField | None]) -> tuple[list[InputFi
     joined: dict[str, None] = {}
     kept: list[InputField] = []
     for one in inputs:
-        kinds = [change.type for change in one.transformations or () if change is not None] if one is not None else []
         if one is None:
             continue
-        if kinds and all(kind == "INDIRECT" for kind in kinds):
+        kinds = [text(change.type) or "" for change in one.transformations or () if change is not None]
+        if kinds and all(kind.upper() == "INDIRECT" for kind in kinds):
             joined |= words_of(one)
         else:
             kept.append(one)

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from headgate.errors import MalformedEvent, UnconvertibleEvent
 from headgate.openlineage.datasets import table_name
-from headgate.openlineage.java import scheme_of
 from headgate.openlineage.options import Options
 from headgate.openlineage.wire import Dataset, Job, JobType, ProcessingEngine, text
 
@@ -31,11 +30,8 @@ def orchestrator(producer: str | None, engine: ProcessingEngine | None, kind: Jo
     """Who runs the job.
 
     Raises:
-        MalformedEvent: the producer is no URI.
         UnconvertibleEvent: nothing says who it is.
     """
-    if producer is not None and scheme_of(producer) is None:
-        raise MalformedEvent(f"producer: expected a URI, found {producer[:80]!r}")
     if options.orchestrator:
         return options.orchestrator
     for name in (
@@ -66,7 +62,7 @@ def _last_part(producer: str) -> str:
 
 
 def names(job: Job | None, runs: str, query: str | None, outputs: Sequence[Dataset | None], options: Options) -> Names:
-    """The names of a job and its flow. `runs` is the orchestrator, `query` the job's SQL.
+    """The names of a job and its flow. `runs` is the orchestrator, `query` the job's SQL, `outputs` a run's alone.
 
     Raises:
         UnconvertibleEvent: the job has no name, or nothing to be told from others by.

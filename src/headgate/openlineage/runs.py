@@ -65,7 +65,7 @@ def _state(kind: str | None, options: Options) -> dict[str, Any] | None:
     if kind in _RESULTS:
         return {"status": "COMPLETE", "result": {"type": _RESULTS[kind], "nativeResultType": kind}}
     if kind is not None and options.released:  # a result the server refuses; so be it
-        return {"status": "COMPLETE", "result": {"type": "$UNKNOWN", "nativeResultType": kind}}
+        return {"result": {"type": "$UNKNOWN", "nativeResultType": kind}}
     return None
 
 

@@ -105,8 +105,20 @@ class Version(Struct, gc=False):
     datasetVersion: Text = None
 
 
+#: What may happen to a dataset.
+CHANGES: Final = frozenset({"ALTER", "CREATE", "DROP", "OVERWRITE", "RENAME", "TRUNCATE"})
+
+
 class Lifecycle(Struct, gc=False):
     lifecycleStateChange: str | None = None
+
+    def __post_init__(self) -> None:
+        """In upper case, whoever asks; a word nobody knows is malformed even where nobody does."""
+        word = self.lifecycleStateChange
+        if word is not None and word not in CHANGES:
+            if word.upper() not in CHANGES:
+                raise ValueError(f"expected one of {', '.join(sorted(CHANGES))}, found {word[:60]!r}")
+            self.lifecycleStateChange = word.upper()
 
 
 class ColumnMetrics(Struct, gc=False):

@@ -98,15 +98,18 @@ def read_events(stream: BinaryIO) -> tuple[bool, Iterator[bytes]]:
             raise Invalid(f"the input is one document of more than {LONGEST:,} bytes; give the events one a line")
         document.append(line)
     whole = b"".join(document)
-    if not whole.lstrip().startswith((b"[", b"\xef\xbb\xbf[")):
+    if not whole.lstrip().startswith(b"["):
         return True, iter([whole])
     return False, _elements(whole)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines with something on them, less the mark some editors put before a text."""
+    mark = b"\xef\xbb\xbf"
     while line := stream.readline(LONGEST + 1):
         if len(line) > LONGEST:
             raise Invalid(f"the input has a line of more than {LONGEST:,} bytes")
+        line, mark = line.removeprefix(mark), b""
         if line.strip():
             yield line
 
@@ -126,7 +129,7 @@ def _elements(document: bytes) -> Iterator[bytes]:
     import msgspec  # noqa: PLC0415 - as above
 
     try:
-        found = msgspec.json.decode(document.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw])
+        found = msgspec.json.decode(document, type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return iter([document])
     return map(bytes, found)

@@ -6,10 +6,13 @@ HeadgateError
 │   ├── MalformedEvent        … an OpenLineage event that is no event              (HTTP 400, exit 1)
 │   └── UnconvertibleEvent    … an OpenLineage event DataHub has no form for       (HTTP 422, exit 1)
 ├── NotFound                no such job, trigger, run or event                   (HTTP 404, exit 1)
+│   └── MissingSecrets        no provider has these names
 ├── Conflict                it exists, but not in a state that allows this       (HTTP 409, exit 1)
-│   └── TooManyRuns           the job is at its limit and does not queue
+│   ├── TooManyRuns           the job is at its limit and does not queue
+│   └── CannotUnseal          what is kept sealed cannot be opened with the keys that are here
 ├── Forbidden               the caller may not                                   (HTTP 403, exit 1)
-│   └── NotAuthenticated      nobody knows who is calling                        (HTTP 401, exit 1)
+│   ├── NotAuthenticated      nobody knows who is calling                        (HTTP 401, exit 1)
+│   └── SecretsDenied         a provider of secrets does not let us
 ├── Unavailable             the ledger, a server or a far side cannot be reached (HTTP 503, exit 3)
 │   ├── LedgerUnavailable     database away, locked, read-only, full or corrupt
 │   └── InUse                 another process holds this HEADGATE_HOME, or the port
@@ -20,6 +23,8 @@ HeadgateError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class HeadgateError(Exception):
@@ -59,6 +64,21 @@ class NotFound(HeadgateError):
         self.name = name
 
 
+class MissingSecrets(NotFound):
+    """No provider has a secret of these names. `looked` says where it was looked for, in the order of the providers."""
+
+    def __init__(self, names: Sequence[str], looked: Sequence[str]) -> None:
+        what = "secret" if len(names) == 1 else "secrets"
+        where = "; looked in " + ", ".join(looked) if looked else "; no provider is configured (secrets.providers)"
+        HeadgateError.__init__(
+            self, f"there is no {what} {', '.join(names)}{where}; set it with `headgate secrets set {names[0]}`"
+        )
+        self.what = what
+        self.name = names[0]
+        self.names = tuple(names)
+        self.looked = tuple(looked)
+
+
 class Conflict(HeadgateError):
     """It exists, but not in a state that allows this."""
 
@@ -72,12 +92,20 @@ class TooManyRuns(Conflict):
         self.at_most = at_most
 
 
+class CannotUnseal(Conflict):
+    """What is kept sealed cannot be opened: its key is not here, or it was changed."""
+
+
 class Forbidden(HeadgateError):
     """The caller may not do this."""
 
 
 class NotAuthenticated(Forbidden):
     """Nobody knows the caller: no credential that is needed, or one that is not right."""
+
+
+class SecretsDenied(Forbidden):
+    """A provider of secrets does not let us read them: somebody has to give us the right to."""
 
 
 class Unavailable(HeadgateError):

@@ -26,6 +26,7 @@ from headgate.ledger.rules import KeptRule
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import (
     Cause,
+    DEMAND,
     Event,
     EventId,
     Job,
@@ -125,15 +126,20 @@ class Gate:
             kind="Asked",
             identity=f"asked:{key or secrets.token_hex(16)}",
             at=datetime.now(UTC),
-            payload={"job": job, "actor": actor, **({"reason": reason} if reason else {})},
+            payload={"job": job, "actor": actor, **({"reason": reason} if reason else {}), **(details or {})},
             downstream=downstream,
         )
         cause = Cause(actor=actor, reason=reason)
         return self.ledger.ask(
+        timeout: float | None = None,
+        queue: bool | None = None,
+        details: Mapping[str, Json] | None = None,
             Ask(
                 job=JobName(job),
                 event=event,
                 cause=cause,
+        `timeout` (seconds) and `queue` (whether it waits at the job's limit) are the call's own, over the job's.
+        `details` are kept with the event.
                 arguments=dict(arguments),
                 previous=previous,
                 implicit=implicit,
@@ -154,9 +160,29 @@ class Gate:
     def resolve(self, urn: str, *, job_urn: str | None = None, facts: DatasetFacts | None = None) -> Resolution:
         """What a click on the dataset starts; `job` is None where nothing. Hand `implicit` on to `ask` or `start`.
 
+                timeout=timeout,
+                queue=queue,
         `facts`: what DataHub knows of the dataset, where the caller has asked it already.
 
         Raises:
+    def fire(self, trigger: str, *, actor: str, door: str = "manual", key: str | None = None) -> Receipt:
+        """Fire an ON_DEMAND trigger: all its actions start. `key` makes the call repeatable.
+
+        Raises:
+            NotFound: no such trigger.
+        """
+        if TriggerName(trigger) not in self.ledger.refresh().triggers:
+            raise NotFound("trigger", trigger, "see `headgate triggers list`")
+        event = Event(
+            id=new_event_id(),
+            door=door,
+            kind=DEMAND,
+            identity=f"demanded:{key or secrets.token_hex(16)}",
+            at=datetime.now(UTC),
+            payload={"trigger": trigger, "actor": actor},
+        )
+        return self.accept([event])[0]
+
             Invalid: a malformed URN. Forbidden: `job_urn` does not produce the dataset, or the target is not allowed.
             Unavailable: DataHub can not be asked.
         """

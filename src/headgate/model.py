@@ -81,6 +81,8 @@ WATCHABLE: Final = frozenset({RunState.SUCCEEDED, RunState.STOPPED, RunState.FAI
 
 #: The kind of the schedule door's events.
 TICK: Final = "Tick"
+#: The kind of an event by which somebody fires an ON_DEMAND trigger; its payload names the trigger.
+DEMAND: Final = "Demanded"
 
 
 class TriggerType(StrEnum):
@@ -148,6 +150,7 @@ class Job:
     notify: Sequence[Mapping[str, Json]] = ()
     description: str = ""
     origin: Origin = Origin.DECLARED
+    fixed_arguments: Mapping[str, str] = field(default_factory=dict[str, str])  #: over what a trigger or a call says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +202,7 @@ class Trigger:
     max_objects: int = 500
     description: str = ""
     origin: Origin = Origin.DECLARED
+    workflow: str | None = None  #: fires within runs of this workflow only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

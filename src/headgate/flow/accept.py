@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headgate.catalog import Catalog
 from headgate.flow.match import object_filter_reason, skip_reason
-from headgate.model import TICK, Event, Trigger, TriggerName
+from headgate.model import DEMAND, TICK, Event, Trigger, TriggerName
 
 #: A bucket with more triggers than this gets one decision for all that did not match, not one for each.
 EACH_UP_TO = 20
@@ -28,6 +28,8 @@ def match(event: Event, catalog: Catalog) -> Sequence[Fire | Skip]:
     """Say what the event does at every trigger it concerns. Never empty: an event nobody wants says so."""
     if event.kind == TICK:
         return [_tick(event, catalog)]
+    if event.kind == DEMAND:
+        return [_demand(event, catalog)]
     if event.object is None:
         return [Skip("", f"no trigger takes events of kind {event.kind!r}")]
     if reason := skip_reason(event.object):
@@ -63,3 +65,10 @@ def _tick(event: Event, catalog: Catalog) -> Fire | Skip:
     if not trigger.enabled:
         return Skip(name, "disabled: the trigger is DEACTIVATED")
     return Fire(trigger)
+
+
+def _demand(event: Event, catalog: Catalog) -> Fire | Skip:
+    """An ON_DEMAND trigger is never switched on or off: whoever fires it fires it."""
+    name = str(event.payload.get("trigger", ""))
+    trigger = catalog.triggers.get(TriggerName(name))
+    return Fire(trigger) if trigger is not None else Skip(name, "deleted: there is no such trigger any more")

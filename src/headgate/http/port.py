@@ -19,7 +19,20 @@ from headgate import __version__
 from headgate.embedded.port import EmbeddedDataHub
 from headgate.errors import HeadgateError, NotAuthenticated
 from headgate.gate import Gate
-from headgate.http import acting, button, callbacks, clicks, docs, events, health, looking, openlineage, pages, rules
+from headgate.http import (
+    acting,
+    aws_wire,
+    button,
+    callbacks,
+    clicks,
+    docs,
+    events,
+    health,
+    looking,
+    openlineage,
+    pages,
+    rules,
+)
 from headgate.http.answers import (
     MAX_BODY,
     SECURITY_HEADERS,
@@ -29,6 +42,8 @@ from headgate.http.answers import (
     status_of,
 )
 from headgate.http.auth import Guard
+from headgate.http.aws_callers import AwsCallers
+from headgate.http.aws_services import services
 from headgate.http.ingestion import IngestionDoor
 from headgate.http.live import Broadcaster
 from headgate.http.metrics import Metrics
@@ -65,8 +80,12 @@ class Port:
         self._clicks: IngestionDoor = app.state.ingestion
         self._lineage: openlineage.LineageDoor = app.state.lineage
         self._guard = guard
+        self._aws: aws_wire.AwsDoor = app.state.aws
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and aws_wire.takes(scope):
+            await self._aws(scope, receive, send)
+            return
         if self._proxy is not None and scope["type"] == "http":
             ours = self._proxy.ours(scope)
             if ours is None:
@@ -151,6 +170,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.events = events.EventsDoor(gate, guard, metrics)
     app.state.ingestion = IngestionDoor(gate, guard)
     app.state.lineage = openlineage.LineageDoor(gate, app.state.ingestion.callers, gate.settings.openlineage)
+    app.state.aws = aws_wire.AwsDoor(services(gate), AwsCallers(gate.settings, guard, host))
     app.include_router(docs.events_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)

@@ -17,6 +17,7 @@ from headgate.ledger.recorder import Made, Recorder, as_run
 from headgate.ledger.runs import Row, Wanted
 from headgate.ledger.writer import Batch
 from headgate.model import (
+    DEMAND,
     TICK,
     Action,
     Cause,
@@ -56,6 +57,7 @@ class Ask:
     timeout: float | None = None
     previous: RunId | None = None  #: take over the manifest of this earlier run
     implicit: Job | None = None  #: the job itself, made with the run where there is none of its name yet
+    queue: bool | None = None  #: whether it waits where the job is at its limit; None: as the job says
 
 
 _KNOWN = sa.select(schema.event.c.id, schema.event.c.seq).where(schema.event.c.id.in_(bindparam("ids", expanding=True)))
@@ -257,7 +259,7 @@ def ask_for_runs(batch: Batch, catalog: Catalog, asks: Sequence[Ask]) -> list[Ru
             answers.append(run or NotFound("run of event", ask.event.id))
         elif job is None:
             answers.append(no_such_job(ask.job, catalog))
-        elif not recorder.room(ask.job):
+        elif not recorder.room(ask.job, ask.queue):
             answers.append(TooManyRuns(ask.job, job.max_concurrent_runs))
         else:
             made = _ask(recorder, ask, job)
@@ -281,6 +283,7 @@ def _ask(recorder: Recorder, ask: Ask, job: Job) -> Made:
             arguments=ask.arguments,
             previous=ask.previous,
             id=ask.run,
+            queue=ask.queue,
         )
     )
     reason = f"asked for by {ask.cause.actor or 'someone'}"
@@ -338,6 +341,8 @@ def _why(event: Event) -> str:
         return f"{event.kind} s3://{event.object.bucket}/{event.object.key}"
     if event.kind == TICK:
         return f"the schedule ticked at {event.payload.get('tick', event.at.isoformat())}"
+    if event.kind == DEMAND:
+        return f"fired by {event.payload.get('actor', 'someone')}"
     return event.kind
 
 

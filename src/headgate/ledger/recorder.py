@@ -79,7 +79,7 @@ class Recorder:
         if job is None:
             error = f"the job {wanted.action.job!r} does not exist (deleted?)"
             return self._keep(Made(refused_row(wanted, None, seq=0, now=now, state=RunState.ERROR, error=error), True))
-        if at_limit(self.batch, job, added=self._added[job.name]):
+        if at_limit(self.batch, job, added=self._added[job.name], queue=wanted.queue):
             error = f"Max concurrent runs exceeded: {job.name} may have {job.max_concurrent_runs} and does not queue"
             return self._keep(Made(refused_row(wanted, job, seq=0, now=now, state=RunState.FAILED, error=error), True))
         self._added[job.name] += 1
@@ -88,10 +88,10 @@ class Recorder:
         self.batch.to_wake.add(f"job {job.name}")
         return self._keep(Made(row_for(wanted, job, seq=0, now=now)))
 
-    def room(self, name: JobName) -> bool:
+    def room(self, name: JobName, queue: bool | None = None) -> bool:
         """Whether a run of this job could be made now. False for one at its limit that does not queue."""
         job = self.catalog.jobs.get(name)
-        return job is not None and not at_limit(self.batch, job, added=self._added[name])
+        return job is not None and not at_limit(self.batch, job, added=self._added[name], queue=queue)
 
     def flush(self) -> None:
         """Number and write it all: four statements at most, whatever the batch holds."""

@@ -38,11 +38,15 @@ class Wanted:
     objects: int = 0
     previous: RunId | None = None
     id: RunId | None = None
+    queue: bool | None = None  #: whether it waits where the job is at its limit; None: as the job says
 
 
 def row_for(wanted: Wanted, job: Job, *, seq: int, now: float) -> Row:
-    """The live row of a new run, WAITING. Arguments: the job's, the action's over them, the caller's over both."""
-    arguments = {**job.arguments, **wanted.action.arguments, **(wanted.arguments or {})}
+    """The live row of a new run, WAITING.
+
+    Arguments: the job's, the action's over them, the caller's over both, and over all what the job lets nobody change.
+    """
+    arguments = {**job.arguments, **wanted.action.arguments, **(wanted.arguments or {}), **job.fixed_arguments}
     settling = wanted.settle > 0
     return {
         "seq": seq,
@@ -87,9 +91,12 @@ def refused_row(wanted: Wanted, job: Job | None, *, seq: int, now: float, state:
     return row
 
 
-def at_limit(batch: Batch, job: Job, *, added: int) -> bool:
-    """Whether a job that does not queue has no place left, counting `added` runs of this batch not yet written."""
-    if job.queue:
+def at_limit(batch: Batch, job: Job, *, added: int, queue: bool | None = None) -> bool:
+    """Whether a job that does not queue has no place left, counting `added` runs of this batch not yet written.
+
+    `queue`: what the call says of it, where it says anything; it wins over the job's own.
+    """
+    if job.queue if queue is None else queue:
         return False
     # asked at the same moment at two replicas, each would see the other's place as free
     batch.connection.execute(dialects.for_update(_LOCK_JOB, batch.connection), {"job": job.name}).all()

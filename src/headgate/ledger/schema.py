@@ -342,7 +342,7 @@ executor_note = Table(
     Column("value", Text, nullable=False),
 )
 
-#: What Glue's API was told of a job, a trigger or a workflow, word for word; what runs by it is in `job` and `trigger_`.
+#: What Glue's API was told of a job, trigger or workflow, word for word; what runs by it is in `job` and `trigger_`.
 glue_definition = Table(
     "glue_definition",
     metadata,
@@ -392,7 +392,7 @@ glue_workflow_action = Table(
     Column("job", String, nullable=False),
 )
 
-#: Keys that calls to the AWS doors are signed with. The secret is sealed: verifying needs it, reading the table does not.
+#: Keys that calls to the AWS doors are signed with. Verifying needs the secret itself, so it is kept sealed.
 access_key = Table(
     "access_key",
     metadata,

@@ -1,0 +1,63 @@
+"""This file is where Glue's operations are listed, and our errors become Glue's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from headgate.errors import HeadgateError, Invalid, MissingExtra, NotFound, TooManyRuns, Unavailable
+from headgate.gate import Gate
+from headgate.http.aws_wire import Call, Fault, unknown_operation
+from headgate.http.glue import model, runs
+from headgate.http.glue.room import Room
+from headgate.model import Json
+
+Answer = Mapping[str, Json]
+#: What looks or writes and may wait for the database; done in a thread.
+Work = Callable[[Room, Call, Mapping[str, Any]], Answer]
+#: What waits on the event loop.
+Quick = Callable[[Room, Call, Mapping[str, Any]], Awaitable[Answer]]
+
+QUICK: Final[Mapping[str, Quick]] = {
+    "StartJobRun": runs.start_job_run,
+}
+OPERATIONS: Final[Mapping[str, Work]] = {
+    "GetJobRun": runs.get_job_run,
+    "GetJobRuns": runs.get_job_runs,
+    "BatchStopJobRun": runs.batch_stop_job_run,
+}
+
+
+class GlueService:
+    """AWSGlue.* of the AWS JSON protocol."""
+
+    signing_name = "glue"
+    faults: Sequence[tuple[type[HeadgateError], str, int]] = (
+        (TooManyRuns, "ConcurrentRunsExceededException", 400),
+        (NotFound, "EntityNotFoundException", 400),
+        (Invalid, "InvalidInputException", 400),
+        (MissingExtra, "InternalServiceException", 500),
+        (Unavailable, "InternalServiceException", 500),
+    )
+
+    def __init__(self, gate: Gate) -> None:
+        self._room = Room(gate)
+        self._model: model.Model | None = None
+
+    async def answer(self, call: Call) -> Answer:
+        """Raises Fault: also for operations of Glue that are not served here."""
+        quick, work = QUICK.get(call.operation), OPERATIONS.get(call.operation)
+        known = self._model or await asyncio.to_thread(self._load)
+        if quick is not None:
+            return await quick(self._room, call, known.read(call.operation, call.body))
+        if work is not None:
+            return await asyncio.to_thread(work, self._room, call, known.read(call.operation, call.body))
+        raise unknown_operation(f"AWSGlue.{call.operation}")
+
+    def _load(self) -> model.Model:
+        self._model = model.load("glue")
+        return self._model
+
+
+__all__ = ["Answer", "Fault", "GlueService"]

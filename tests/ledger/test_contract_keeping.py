@@ -229,7 +229,7 @@ def _count(ledger: Replica, table: str) -> int:
 def test_retention_takes_what_is_over_with_all_that_belongs_to_it(ledger: Replica) -> None:
     """Runs that ended long ago go with events, decisions and attempts; the ids of their logs are answered."""
     ledger.declare([job("a", max_retries=1)], [on_object("t", "a")])
-    ledger.accept(dropped("1"), dropped("nowhere", bucket="other"))
+    ledger.accept(dropped("1", sequencer="1"), dropped("nowhere", bucket="other", sequencer="1"))
     ledger.end(ledger.taken()[0], RunState.FAILED)
     ledger.claim("a")
     (run,) = ledger.taken() or ledger.claimed
@@ -237,8 +237,10 @@ def test_retention_takes_what_is_over_with_all_that_belongs_to_it(ledger: Replic
     _old(ledger)
 
     assert _forget(ledger) == [run.id]
-    assert {name: _count(ledger, name) for name in ("event", "decision", "history", "attempt", "audit")} == {
+    kept = ("event", "decision", "history", "attempt", "audit", "newest")
+    assert {name: _count(ledger, name) for name in kept} == {
         "event": 0,
+        "newest": 0,
         "decision": 0,
         "history": 0,
         "attempt": 0,
@@ -259,6 +261,23 @@ def test_retention_keeps_what_is_live_or_young(ledger: Replica) -> None:
     assert _count(ledger, "event") == 2
     assert len(ledger.ledger.manifest(ends["b"].id) or ()) >= 1
     assert ledger.end(ends["b"]) is RunState.SUCCEEDED
+
+
+def test_retention_remembers_the_order_of_objects_that_still_have_events(ledger: Replica) -> None:
+    """What was seen of an object goes with its last event, so that the table does not grow with every key."""
+    ledger.declare([job("a")], [on_object("t", "a")])
+    ledger.accept(dropped("1", sequencer="01"), dropped("2", sequencer="01"))
+    for run in ledger.taken():
+        ledger.end(run)
+    _old(ledger)
+    ledger.accept(dropped("2", sequencer="99"))
+    assert _count(ledger, "newest") == 2
+    _forget(ledger)
+
+    assert _count(ledger, "newest") == 1
+    assert "late: a newer event of this object has been seen" in " ".join(
+        one.reason for one in ledger.accept(dropped("2", etag="2", sequencer="02"))[0].decisions
+    )
 
 
 def test_retention_takes_latches_that_no_run_can_complete_any_more(ledger: Replica) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,6 +172,14 @@ def outbox_state(connection: Connection) -> tuple[int, float | None, str | None]
     return int(count), oldest, error
 
 
+def _forget_objects(connection: Connection, objects: Collection[tuple[str, str]]) -> None:
+    """Forget which event of these objects was the newest, where no event of theirs is left."""
+    event, newest = schema.event, schema.newest
+    for bucket, key in sorted(objects):
+        left = sa.exists().where(event.c.bucket == bucket, event.c.key == key)
+        connection.execute(newest.delete().where(newest.c.object == f"{bucket}/{key}", sa.not_(left)))
+
+
 def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
     """Delete a portion of what ended (or came and led to nothing) before `before`.
 
@@ -193,17 +201,17 @@ def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
             connection.execute(schema.attempt.delete().where(schema.attempt.c.run.in_(ids[some])))
             connection.execute(history.delete().where(history.c.seq.in_(numbers[some])))
     undecided = sa.not_(sa.exists().where(decision.c.event_seq == event.c.seq, decision.c.run_seq.is_not(None)))
-    old = [
-        int(seq)
-        for (seq,) in connection.execute(
-            sa.select(event.c.seq).where(event.c.received_at < before, undecided).limit(PORTION)
-        )
-    ]
+    old = connection.execute(
+        sa.select(event.c.seq, event.c.bucket, event.c.key)
+        .where(event.c.received_at < before, undecided)
+        .limit(PORTION)
+    ).all()
     gone += len(old)
     for portion in range(0, len(old), 500):
-        some = old[portion : portion + 500]
-        connection.execute(decision.delete().where(decision.c.event_seq.in_(some)))
-        connection.execute(event.delete().where(event.c.seq.in_(some)))
+        numbers = [row.seq for row in old[portion : portion + 500]]
+        connection.execute(decision.delete().where(decision.c.event_seq.in_(numbers)))
+        connection.execute(event.delete().where(event.c.seq.in_(numbers)))
+        _forget_objects(connection, {(row.bucket, row.key) for row in old[portion : portion + 500] if row.bucket})
     if not gone:
         connection.execute(schema.audit.delete().where(schema.audit.c.at < before))
         connection.execute(schema.dead_letter.delete().where(schema.dead_letter.c.at < before))

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from headgate.aws import Clients
+from headgate.aws_lambda.messages import StateChange
+from headgate.doors import object_events, sqs
 from headgate.doors.inbox import Inbox
 from headgate.embedded.port import EmbeddedDataHub
 from headgate.embedded.tables import written
@@ -31,12 +33,14 @@ from headgate.flow.watch import Watch
 from headgate.gate import Gate
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json, Run
+from headgate.ledger.dead import DeadLetter
 from headgate.openlineage import configured
 from headgate.ports import DataHub, Engine, Message, Reporter
 from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
+from headgate.runtime.dead_letters import DeadLetters
 from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
 from headgate.runtime.relay import Relay
 from headgate.runtime.sweep import SYSTEM, Sweep
@@ -72,8 +76,9 @@ class App:
         engines: dict[str, Engine] = {}
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
-            engines.update(_aws_engines(settings, Watch(self.ledger), self.gate))
+            engines.update(_aws_engines(settings, Watch(self.ledger), self.gate, clients))
         self._engines = engines
+        clients = Clients()
         self.ledger.anywhere = frozenset(name for name, engine in engines.items() if not engine.here_only)
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
         reporters: dict[str, Reporter] = {
@@ -104,6 +109,7 @@ class App:
         found = ((name, getattr(engine, "problem", None)) for name, engine in self._engines.items())
         return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
 
+        self._queues = _queues(settings, self.gate, clients) if doors else []
     @staticmethod
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:
         return App(settings, worker=worker, doors=doors)
@@ -112,6 +118,9 @@ class App:
         """Open the ledger, take up what was left, and begin.
 
         Raises:
+    def _queue_troubles(self) -> list[str]:
+        return [f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem]
+
             InUse: another process holds this home. LedgerUnavailable: the database cannot be used.
         """
         try:
@@ -166,6 +175,8 @@ class App:
             inbox.close()
         self._sweep.close()
         self._dispatcher.close()
+        for queue in self._queues:
+            queue.start()
         for engine in self._engines.values():
             engine.close()
         self._deliver.close()
@@ -188,6 +199,8 @@ class App:
     def wait_idle(self, timeout: float) -> bool:
         """Wait until every run, and every run that follows from it, has ended. False: not within `timeout` seconds."""
         until = time.monotonic() + timeout
+        for queue in self._queues:
+            queue.close()
         while self.ledger.counts():
             if time.monotonic() > until:
                 return False
@@ -221,16 +234,43 @@ class App:
         }
 
 
-def _aws_engines(settings: Settings, watcher: Watch, gate: Gate) -> dict[str, Engine]:
+def _aws_engines(settings: Settings, watcher: Watch, gate: Gate, clients: Clients) -> dict[str, Engine]:
     """The engines of AWS. boto3 is loaded, and a thread started, with the first run that needs one."""
-    clients = Clients()
     functions = LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region)
     gate.functions = functions.called_back
-    return {
-        "step_functions": StepFunctionsEngine(settings.home, watcher, clients=clients),
-        "lambda": functions,
-        "glue": GlueEngine(settings.home, watcher, clients=clients),
-    }
+    machines = StepFunctionsEngine(settings.home, watcher, clients=clients)
+    glue = GlueEngine(settings.home, watcher, clients=clients)
+
+    def changed(change: StateChange, *, trusted: bool) -> bool:
+        if change.engine == glue.name:
+            return glue.noticed(change.id)  # which looks for itself, always
+        return machines.noticed(change.id, change.detail if trusted else {})
+
+    gate.changed = changed
+    return {"step_functions": machines, "lambda": functions, "glue": glue}
+
+
+def _queues(settings: Settings, gate: Gate, clients: Clients) -> list[sqs.QueueDoor]:
+    """The doors of `sqs:`. Who may send to a queue is the queue's own policy, so what it says of runs is believed."""
+    inside = sqs.Inside(
+        decode=lambda body: object_events.decode(body, source=sqs.DOOR),
+        accept=gate.ledger.accept,
+        changed=lambda change: gate.changed(change, trusted=True),
+        bury=lambda poison: DeadLetters(gate.ledger).bury(
+            DeadLetter(
+                source=poison.queue,
+                message=poison.message,
+                body=poison.body,
+                error=poison.error,
+                receives=poison.receives,
+                sent_at=poison.sent_at,
+            )
+        ),
+    )
+    return [
+        sqs.QueueDoor(queue, inside, clients=clients, name=f"sqs[{number}]")
+        for number, queue in enumerate(settings.sqs)
+    ]
 
 
 def _datahub(settings: Settings) -> tuple[DataHub, Callable[[], None]]:

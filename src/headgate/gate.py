@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from headgate.aws_lambda.messages import StateChange
 from headgate.errors import Forbidden, Invalid, NotFound, Unavailable
 from headgate.flow import click as clicking
 from headgate.flow import resolution, targets
@@ -71,6 +72,16 @@ class Gate:
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.settings = settings
+class Changed(Protocol):
+    """Whoever follows runs on AWS. `trusted`: the change is believed; else it is the reason to look for oneself."""
+
+    def __call__(self, change: StateChange, *, trusted: bool) -> bool: ...
+
+
+def nobody_follows(change: StateChange, *, trusted: bool) -> bool:  # noqa: ARG001 - the shape is Changed's
+    return False
+
+
         self.ledger = ledger
         self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
         self.functions: CalledBack | None = None  #: set by the app: who is told how a function ended
@@ -79,6 +90,7 @@ class Gate:
     # -- asking
 
     def accept(self, events: Sequence[Event]) -> list[Receipt]:
+        self.changed: Changed = nobody_follows  #: set by the app: who is told what AWS says of the state of a run there
         """Record events and what they lead to; answers in their order."""
         return wait_for(self.ledger.accept(events))
 

@@ -17,6 +17,7 @@ from headgate.flow.resolution import Resolution
 from headgate.flow.resolve import Rule, precision
 from headgate.ledger.accepting import Receipt
 from headgate.ledger.catalogs import Change
+from headgate.ledger.dead import KeptLetter
 from headgate.ledger.reading import AuditEntry, DatedDecision, DecidedEvent
 from headgate.ledger.rules import KeptRule
 from headgate.model import (
@@ -308,6 +309,21 @@ def explanation_json(found: Resolution) -> Shape:
         "message": found.message,
         "notes": list(found.notes),
         "refused": found.refused,
+    }
+
+
+def dead_letter_json(kept: KeptLetter) -> Shape:
+    """A message that could not be read, word for word."""
+    letter = kept.letter
+    return {
+        "id": kept.id,
+        "queue": letter.source,
+        "message": letter.message,
+        "error": letter.error,
+        "receives": letter.receives,
+        "sent_at": time_json(letter.sent_at),
+        "at": time_json(kept.at),
+        "body": letter.body,
     }
 
 

@@ -33,6 +33,7 @@ class Place:
     role_arn: str = ""  #: "" stays who we are
     external_id: str = ""
     session: str = ""  #: the assumed role's session name; CloudTrail shows it
+    endpoint: str = ""  #: where the service is; "" leaves it to AWS_ENDPOINT_URL and its relatives
 
 
 def place_of(target: Mapping[str, Json], *, region: str, attempt_id: str = "") -> Place:
@@ -157,10 +158,16 @@ class Clients:
         with self._lock:  # making clients of one session is not safe from several threads
             if self._session is None:
                 self._session = session.Session()
-            return self._session.client(wanted.service, region_name=where, config=settings, **credentials)
+            return self._session.client(
+                wanted.service,
+                region_name=where,
+                endpoint_url=wanted.place.endpoint or None,
+                config=settings,
+                **credentials,
+            )
 
     def _assume(self, place: Place) -> tuple[dict[str, str], float] | Fault:
-        own = replace(place, role_arn="", external_id="", session="")
+        own = replace(place, role_arn="", external_id="", session="", endpoint="")
         more = {"ExternalId": place.external_id} if place.external_id else {}
         doing = f"assuming the role {place.role_arn}"
         asked = {"RoleArn": place.role_arn, "RoleSessionName": place.session or "headgate", **more}

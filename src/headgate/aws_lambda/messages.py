@@ -68,7 +68,7 @@ class Record:
 
 
 @dataclass(slots=True)
-class Change:
+class StateChange:
     """What EventBridge says of the state of something that runs on AWS."""
 
     engine: str  #: glue or step_functions
@@ -82,7 +82,7 @@ class Message:
     """What one message held, in its order. `ignored` has (place in the message, reason) for what is no event."""
 
     records: list[Record] = field(default_factory=list[Record])
-    changes: list[Change] = field(default_factory=list[Change])
+    changes: list[StateChange] = field(default_factory=list[StateChange])
     ignored: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def ignore(self, where: str, reason: str) -> None:
@@ -255,7 +255,7 @@ def _change(reading: _Reading, told: str, detail: object, where: str) -> None:
     about = cast("_Object", detail) if isinstance(detail, dict) else {}
     name = about.get(member)
     if isinstance(name, str) and name:
-        reading.changes.append(Change(engine, name, about, where or "body"))
+        reading.changes.append(StateChange(engine, name, about, where or "body"))
     else:
         reading.ignore(where, f"other event: {told!r} without detail.{member}")
 

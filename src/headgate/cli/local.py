@@ -15,6 +15,7 @@ from headgate.flow.resolve import Rule, RuleKind, RuleSource
 from headgate.gate import MOST_EXTERNAL, Gate
 from headgate.ledger.reading import EventFilter, Page
 from headgate.model import RunState, TriggerType
+from headgate.runtime.dead_letters import DeadLetters
 
 T = TypeVar("T")
 _PAGE = 200
@@ -28,6 +29,7 @@ class Local:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._ledger = gate.ledger
+        self._dead = DeadLetters(gate.ledger)
         self.where = f"the ledger in {gate.settings.home}"
 
     def jobs(self) -> list[Doc]:
@@ -103,6 +105,16 @@ class Local:
             _filter(wanted), events=events, downstream=downstream, actor=ACTOR, reason=reason, dry_run=dry_run
         )
         return [shapes.replayed_json(event, receipt) for event, receipt in done]
+
+    def dead_letters(self) -> Iterator[Doc]:
+        return map(shapes.dead_letter_json, _pages(lambda before: self._dead.page(before=before, limit=_PAGE)))
+
+    def replay_dead(self, letter: str, reason: str | None) -> Doc:
+        receipts = self._dead.replay(letter, actor=ACTOR, reason=reason)
+        return {"id": letter, "events": [shapes.receipt_json(one) for one in receipts]}
+
+    def delete_dead(self, letter: str, reason: str | None) -> Doc:
+        return shapes.dead_letter_json(self._dead.delete(letter, actor=ACTOR, reason=reason))
 
     def plan(self) -> list[Doc]:
         return [shapes.change_json(one) for one in self._gate.plan()]

@@ -99,6 +99,15 @@ class Remote:
         }
         return _items(self._ask("POST", "/events/replay", body=body))
 
+    def dead_letters(self) -> Iterator[Doc]:
+        return self._list("/dead-letters")
+
+    def replay_dead(self, letter: str, reason: str | None) -> Doc:
+        return self._object("POST", f"/dead-letters/{_safe(letter)}/replay", body={"reason": reason})
+
+    def delete_dead(self, letter: str, reason: str | None) -> Doc:
+        return self._object("DELETE", f"/dead-letters/{_safe(letter)}", reason=reason)
+
     def plan(self) -> list[Doc]:
         return _items(self._ask("GET", "/plan"))
 

@@ -11,6 +11,7 @@ from headgate import __version__
 from headgate.cli.commands import (
     configuring,
     datahub,
+    dead,
     definitions,
     demo,
     events,
@@ -102,6 +103,11 @@ def _groups() -> dict[str, typer.Typer]:
     groups["events"].command("replay")(events.replay)
     groups["lake"].command("query")(lake.query)
     groups["lake"].command("tables")(lake.tables)
+    letters = _group("Messages of queues that could not be read.")
+    letters.command("list")(dead.show_list)
+    letters.command("replay")(dead.replay)
+    letters.command("delete")(dead.delete)
+    groups["events"].add_typer(letters, name="dead")
     groups["openlineage"].command("convert")(openlineage.convert)
     groups["config"].command("show")(configuring.show_config)
     groups["datahub"].command("bootstrap")(datahub.bootstrap)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from headgate.aws_lambda.messages import MAX_RECORDS, Change, Malformed, Record, read
+from headgate.aws_lambda.messages import MAX_RECORDS, Malformed, Record, StateChange, read
 from headgate.errors import Invalid
 from headgate.flow.match import object_identity
 from headgate.model import Event, Json, StoredObject, new_event_id
@@ -29,7 +29,7 @@ class Decoded:
 
     events: tuple[Event, ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
-    changes: tuple[Change, ...] = ()  #: what is said of the state of runs on AWS
+    changes: tuple[StateChange, ...] = ()  #: what is said of the state of runs on AWS
 
 
 def decode(

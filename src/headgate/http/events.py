@@ -91,7 +91,9 @@ class EventsDoor:
         if decoded.events:
             receipts = await self._land().wait(self._gate.ledger.accept(decoded.events))
             self._metrics.took(receipts, perf_counter() - begun)
-        return encode(_answer(receipts, decoded))
+        # who sends events may say that a run ended; whether it did, we ask AWS ourselves
+        noticed = [self._gate.changed(one, trusted=False) for one in decoded.changes]
+        return encode(_answer(receipts, decoded, noticed))
 
     def _land(self) -> Landing:
         loop = asyncio.get_running_loop()
@@ -132,7 +134,14 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
     raise ClientGone
 
 
-def _answer(receipts: list[Receipt], decoded: Decoded) -> dict[str, object]:
+def _answer(receipts: list[Receipt], decoded: Decoded, noticed: list[bool]) -> dict[str, object]:
     # msgspec writes a Decision as decision_json would; a test holds the two together
     events = [{"id": one.event, "duplicate": one.duplicate, "decisions": one.decisions} for one in receipts]
-    return {"events": events, "ignored": [{"place": place, "reason": reason} for place, reason in decoded.ignored]}
+    answer: dict[str, object] = {
+        "events": events,
+        "ignored": [{"place": place, "reason": reason} for place, reason in decoded.ignored],
+    }
+    if decoded.changes:
+        told = zip(decoded.changes, noticed, strict=True)
+        answer["noticed"] = [{"place": one.place, "id": one.id, "followed": ours} for one, ours in told]
+    return answer

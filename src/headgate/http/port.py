@@ -25,6 +25,7 @@ from headgate.http import (
     button,
     callbacks,
     clicks,
+    dead_letters,
     docs,
     events,
     health,
@@ -180,6 +181,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(rules.page_router)
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
+    app.include_router(dead_letters.router, prefix=API)
     app.include_router(button.router)
     app.include_router(pages.router)
     most = _usual

@@ -19,6 +19,7 @@ from headgate.settings.nodes import Place, Table, Text, read
 from headgate.settings.notify import read_notifications
 from headgate.settings.reading import Key, Report, Section, found, mask_url, source
 from headgate.settings.record import DataHub, OpenLineage, Secret, Settings
+from headgate.settings.sqs import read_queues
 from headgate.settings.top import Top
 from headgate.settings.triggers import read_triggers
 
@@ -141,6 +142,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         datahub=_datahub(top),
         openlineage=_openlineage(top, environ),
         lambda_region=top.get(keys.LAMBDA_REGION),
+        sqs=tuple(read_queues(section)),
         mapping_file=_mapping_file(environ),
         effective=tuple(report.effective.values()),
     )

@@ -103,6 +103,18 @@ class LineageProperty:
     title: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """An SQS queue that events are taken from."""
+
+    url: str
+    region: str = ""  #: "" takes AWS_REGION, AWS_DEFAULT_REGION or the profile's
+    role_arn: str = ""
+    external_id: str = ""
+    endpoint_url: str = ""
+    poison_after: int = 3  #: receives of a message that cannot be read
+
+
 class Emit(StrEnum):
     """Who is told of our own runs."""
 
@@ -173,5 +185,6 @@ class Settings:
     datahub: DataHub = field(default_factory=DataHub)
     openlineage: OpenLineage = field(default_factory=OpenLineage)
     lambda_region: str = ""
+    sqs: Sequence[Queue] = ()
     mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE
     effective: Sequence[Effective] = field(default=(), repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from headgate.settings import datasets, jobs, notify, openlineage, triggers
+from headgate.settings import datasets, jobs, notify, openlineage, sqs, triggers
 from headgate.settings import top as keys
 from headgate.settings.engines import ENGINES
 from headgate.settings.reading import Key, Named
@@ -47,6 +47,7 @@ def chapters() -> Iterator[tuple[str, Sequence[Named]]]:
     yield "A predicate's condition", triggers.CONDITION
     yield "A trigger's action", triggers.ACTION
     yield "A rule of datasets", datasets.RULE
+    yield "A queue of sqs", sqs.QUEUE
     yield "A notification", notify.NOTIFICATION
 
 

@@ -26,6 +26,7 @@ from headgate.settings.kinds import (
 from headgate.settings.nodes import Place, Text
 from headgate.settings.notify import NOTIFY
 from headgate.settings.reading import Key, Named, Part, Section, shown
+from headgate.settings.sqs import SQS
 from headgate.settings.triggers import TRIGGERS
 
 T = TypeVar("T")
@@ -307,7 +308,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     *openlineage.SCALARS,
 )
 SECTIONS: Final[Sequence[Part]] = (AUTH, LOG, LAKE, DATAHUB, AWS, openlineage.OPENLINEAGE)
-PARTS: Final[Sequence[Part]] = (JOBS, TRIGGERS, DATASETS, INBOXES, NOTIFY)
+PARTS: Final[Sequence[Part]] = (JOBS, TRIGGERS, DATASETS, INBOXES, SQS, NOTIFY)
 OF_DATAHUB: Final[Sequence[Part]] = (ALLOW, CORS)
 OF_ALLOW: Final[Sequence[Part]] = (PRIVILEGES, ARNS)
 _INNER: Final[Mapping[str, Sequence[Part]]] = {"datahub": OF_DATAHUB, "openlineage": openlineage.PARTS}

@@ -31,16 +31,16 @@ from headgate.flow.dispatch import Dispatcher
 from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
 from headgate.flow.watch import Watch
 from headgate.gate import Gate
+from headgate.ledger.dead import DeadLetter
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json, Run
-from headgate.ledger.dead import DeadLetter
 from headgate.openlineage import configured
 from headgate.ports import DataHub, Engine, Message, Reporter
 from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
+from headgate.runtime.dead_letters import DeadLetters
 from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
-from headgate.runtime.dead_letters import DeadLetters
 from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
 from headgate.runtime.relay import Relay
 from headgate.runtime.sweep import SYSTEM, Sweep
@@ -73,12 +73,12 @@ class App:
         else:
             self.datahub = EmbeddedDataHub(self.ledger, token=settings.token, rules=self.gate.rules)
         self.gate.datahub = self.datahub
+        clients = Clients()
         engines: dict[str, Engine] = {}
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
             engines.update(_aws_engines(settings, Watch(self.ledger), self.gate, clients))
         self._engines = engines
-        clients = Clients()
         self.ledger.anywhere = frozenset(name for name, engine in engines.items() if not engine.here_only)
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
         reporters: dict[str, Reporter] = {
@@ -101,6 +101,7 @@ class App:
             if doors
             else []
         )
+        self._queues = _queues(settings, self.gate, clients) if doors else []
         self._worker = worker
         self._lock: HomeLock | None = None
 
@@ -109,7 +110,9 @@ class App:
         found = ((name, getattr(engine, "problem", None)) for name, engine in self._engines.items())
         return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
 
-        self._queues = _queues(settings, self.gate, clients) if doors else []
+    def _queue_troubles(self) -> list[str]:
+        return [f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem]
+
     @staticmethod
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:
         return App(settings, worker=worker, doors=doors)
@@ -118,9 +121,6 @@ class App:
         """Open the ledger, take up what was left, and begin.
 
         Raises:
-    def _queue_troubles(self) -> list[str]:
-        return [f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem]
-
             InUse: another process holds this home. LedgerUnavailable: the database cannot be used.
         """
         try:
@@ -165,6 +165,8 @@ class App:
         self._deliver.start()
         for relay in self._relays.values():
             relay.start()
+        for queue in self._queues:
+            queue.start()
         for inbox in self._inboxes:
             inbox.start()
 
@@ -173,10 +175,10 @@ class App:
         self.ledger.stop_claiming()
         for inbox in self._inboxes:
             inbox.close()
+        for queue in self._queues:
+            queue.close()
         self._sweep.close()
         self._dispatcher.close()
-        for queue in self._queues:
-            queue.start()
         for engine in self._engines.values():
             engine.close()
         self._deliver.close()
@@ -199,8 +201,6 @@ class App:
     def wait_idle(self, timeout: float) -> bool:
         """Wait until every run, and every run that follows from it, has ended. False: not within `timeout` seconds."""
         until = time.monotonic() + timeout
-        for queue in self._queues:
-            queue.close()
         while self.ledger.counts():
             if time.monotonic() > until:
                 return False

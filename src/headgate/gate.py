@@ -67,11 +67,6 @@ class CalledBack(Protocol):
     def __call__(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str: ...
 
 
-class Gate:
-    """All calls are durable when they return, and may come from any thread."""
-
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        self.settings = settings
 class Changed(Protocol):
     """Whoever follows runs on AWS. `trusted`: the change is believed; else it is the reason to look for oneself."""
 
@@ -82,15 +77,20 @@ def nobody_follows(change: StateChange, *, trusted: bool) -> bool:  # noqa: ARG0
     return False
 
 
+class Gate:
+    """All calls are durable when they return, and may come from any thread."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self.settings = settings
         self.ledger = ledger
         self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
         self.functions: CalledBack | None = None  #: set by the app: who is told how a function ended
+        self.changed: Changed = nobody_follows  #: set by the app: who is told what AWS says of the state of a run there
         self._mapping = MappingFile.of(settings)
 
     # -- asking
 
     def accept(self, events: Sequence[Event]) -> list[Receipt]:
-        self.changed: Changed = nobody_follows  #: set by the app: who is told what AWS says of the state of a run there
         """Record events and what they lead to; answers in their order."""
         return wait_for(self.ledger.accept(events))
 

@@ -179,9 +179,9 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(looking.router, prefix=API)
     app.include_router(rules.router, prefix=API)
     app.include_router(rules.page_router)
+    app.include_router(dead_letters.router, prefix=API)
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
-    app.include_router(dead_letters.router, prefix=API)
     app.include_router(button.router)
     app.include_router(pages.router)
     most = _usual

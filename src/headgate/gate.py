@@ -26,8 +26,8 @@ from headgate.ledger.catalogs import Change, Declaration
 from headgate.ledger.rules import KeptRule
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import (
-    Cause,
     DEMAND,
+    Cause,
     Event,
     EventId,
     Job,
@@ -126,10 +126,15 @@ class Gate:
         downstream: bool = True,
         previous: RunId | None = None,
         implicit: Job | None = None,
+        timeout: float | None = None,
+        queue: bool | None = None,
+        details: Mapping[str, Json] | None = None,
     ) -> Future[Run]:
         """`start` without waiting for the commit.
 
         `implicit`: the job itself, as a Resolution gives it; made in the same transaction where there is none yet.
+        `timeout` (seconds) and `queue` (whether it waits at the job's limit) are the call's own, over the job's.
+        `details` are kept with the event.
         """
         _check(arguments, reason)
         event = Event(
@@ -143,40 +148,18 @@ class Gate:
         )
         cause = Cause(actor=actor, reason=reason)
         return self.ledger.ask(
-        timeout: float | None = None,
-        queue: bool | None = None,
-        details: Mapping[str, Json] | None = None,
             Ask(
                 job=JobName(job),
                 event=event,
                 cause=cause,
-        `timeout` (seconds) and `queue` (whether it waits at the job's limit) are the call's own, over the job's.
-        `details` are kept with the event.
                 arguments=dict(arguments),
                 previous=previous,
                 implicit=implicit,
+                timeout=timeout,
+                queue=queue,
             )
         )
 
-    def start_for(self, urn: str, *, arguments: Mapping[str, str], actor: str, reason: str | None = None) -> Run:
-        """Start the job that refreshes a dataset. Raises what `resolve` raises, and NotFound where nothing does."""
-        found = self.resolve(urn)
-        if found.job is None:
-            raise NotFound("job for the dataset", urn, found.message)
-        return self.start(
-            found.job, arguments=arguments, actor=actor, reason=reason or f"dataset {urn}", implicit=found.implicit
-        )
-
-    # -- datasets
-
-    def resolve(self, urn: str, *, job_urn: str | None = None, facts: DatasetFacts | None = None) -> Resolution:
-        """What a click on the dataset starts; `job` is None where nothing. Hand `implicit` on to `ask` or `start`.
-
-                timeout=timeout,
-                queue=queue,
-        `facts`: what DataHub knows of the dataset, where the caller has asked it already.
-
-        Raises:
     def fire(self, trigger: str, *, actor: str, door: str = "manual", key: str | None = None) -> Receipt:
         """Fire an ON_DEMAND trigger: all its actions start. `key` makes the call repeatable.
 
@@ -195,6 +178,23 @@ class Gate:
         )
         return self.accept([event])[0]
 
+    def start_for(self, urn: str, *, arguments: Mapping[str, str], actor: str, reason: str | None = None) -> Run:
+        """Start the job that refreshes a dataset. Raises what `resolve` raises, and NotFound where nothing does."""
+        found = self.resolve(urn)
+        if found.job is None:
+            raise NotFound("job for the dataset", urn, found.message)
+        return self.start(
+            found.job, arguments=arguments, actor=actor, reason=reason or f"dataset {urn}", implicit=found.implicit
+        )
+
+    # -- datasets
+
+    def resolve(self, urn: str, *, job_urn: str | None = None, facts: DatasetFacts | None = None) -> Resolution:
+        """What a click on the dataset starts; `job` is None where nothing. Hand `implicit` on to `ask` or `start`.
+
+        `facts`: what DataHub knows of the dataset, where the caller has asked it already.
+
+        Raises:
             Invalid: a malformed URN. Forbidden: `job_urn` does not produce the dataset, or the target is not allowed.
             Unavailable: DataHub can not be asked.
         """

@@ -50,6 +50,11 @@ MOST_REPLAYED = 10_000
 MOST_EXTERNAL = 1_000
 REASON_LENGTH = 2_000
 _ASKING = 8  #: questions to DataHub that may be under way for one person
+_UNKNOWN = "DataHub knows no dataset {}"
+_NOT_EMBEDDED = (
+    "the embedded catalog knows no dataset {}; name it in a rule under datasets:, or write it there"
+    " (`datahub put`, see docs/embedded-catalog.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +279,7 @@ class Gate:
                 urn, self._grounds(), job_urn=job_urn, facts=facts
             ),
             privileges=self.settings.datahub.privileges,
+            unknown=_UNKNOWN if self.settings.datahub.configured else _NOT_EMBEDDED,
         )
 
     def click(self, wish: clicking.Wish) -> Future[Run]:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 from urllib.parse import parse_qs, unquote
 
 from fakes.gms_aspects import Aspects, Doc, Refused
@@ -161,6 +161,7 @@ class FakeGms:
         `seconds`: Retry-After of 429 and 503, and how long `slow` waits and `drip` goes on. `code`: of a GraphQL
         error. `operation`: only for this GraphQL operation. `lost` does the work and then hangs up.
         """
+        assert how in get_args(How), how
         with self._lock:
             self._troubles.append(Trouble(path, how, times, seconds, code, operation))
 

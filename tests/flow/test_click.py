@@ -267,6 +267,30 @@ def test_the_engines_id_is_given_where_people_know_it() -> None:
     assert run_id(replace(one, external_id=None), opaque=False) == one.id
 
 
+def test_a_jobs_own_name_is_told_though_its_target_has_it() -> None:
+    """Who declares the job `earnings-ingest` for the state machine of that name has told the name."""
+    machine = Job(name=JobName("earnings-ingest"), engine="step_functions", target={"state_machine_arn": ARN})
+
+    assert conceal("the job earnings-ingest", aws_names([machine])) == "the job earnings-ingest"
+    assert conceal(f"starting {ARN}: no such thing", aws_names([machine])) == "starting [hidden]: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no answer of https://states.us-east-1.amazonaws.com/ in time", "no answer of https://[hidden]/ in time"),
+        ("DataHub at internal-gms.eu-west-1.elb.amazonaws.com:8080 is away", "DataHub at [hidden]:8080 is away"),
+        ("lambda.cn-north-1.amazonaws.com.cn: reset", "[hidden]: reset"),
+        ("see my-amazonaws.com.example.com", "see my-amazonaws.com.example.com"),
+        ("the key AKIAIOSFODNN7EXAMPLE is not valid", "the key [hidden] is not valid"),
+        (f"'{ARN}', ({ARN}), {ARN}.", "'[hidden]', ([hidden]), [hidden]."),
+    ],
+)  # fmt: skip
+def test_hosts_and_keys_of_aws_are_not_told(text: str, told: str) -> None:
+    """They say where things are, and in whose account."""
+    assert conceal(text, ()) == told
+
+
 def test_no_name_of_aws_is_told() -> None:
     """ARNs, accounts, the target's own name, and jobs' names that are made of it."""
     machine = Job(name=JobName("e"), engine="step_functions", target={"state_machine_arn": ARN, "region": "us-east-1"})

@@ -132,6 +132,21 @@ def test_a_property_that_is_no_arn_is_said_and_the_rules_decide(value: str) -> N
     assert any("is no ARN that can be started" in note for note in found.notes)
 
 
+def test_a_property_with_several_values_is_said_and_the_rules_decide() -> None:
+    """Metadata that is wrong is no fault of who clicks; an operator is told whose it is."""
+
+    class Several(DataHubInMemory):
+        def property_of(self, job: str, prop: str) -> str | None:
+            raise Invalid(f"{prop} of {job} has 2 values; give it one")
+
+    datahub = Several(datasets={URN: []}, jobs={JOB: [URN]})
+    for named in (JOB, None):
+        found = both(URN, grounds(LADDER[:1], datahub), job_urn=named)
+        assert found.rule == LADDER[0]
+        assert found.losers[0][1] == f"{PROPERTY} of {JOB} has 2 values; give it one"
+        assert any("2 values; give it one; the rules decide" in note for note in found.notes)
+
+
 def test_only_the_set_property_counts() -> None:
     """Another property of the DataJob is not read, and a click that names its job makes exactly one read."""
     datahub = known()

@@ -26,6 +26,7 @@ EARNINGS: Final = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.fin
 STOCKS: Final = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.us_stocks_sip_v2,PROD)"
 POLYGON: Final = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.polygon.daily,PROD)"
 PICKY: Final = "urn:li:dataset:(urn:li:dataPlatform:athena,c.d.picky,PROD)"
+ALIKE: Final = "urn:li:dataset:(urn:li:dataPlatform:hive,is.alike,PROD)"  #: its job is called as its state machine
 UNMAPPED: Final = "urn:li:dataset:(urn:li:dataPlatform:hive,nobody.cares,PROD)"
 UNKNOWN: Final = "urn:li:dataset:(urn:li:dataPlatform:hive,is.not.there,PROD)"
 AIRFLOW: Final = "urn:li:dataJob:(urn:li:dataFlow:(airflow,example_flow,PROD),example_job)"
@@ -41,11 +42,13 @@ LISTED: Final = "https://datahub.example.com"
 PROJECT: Final = f"""
 jobs:
   earnings: {{engine: step_functions, state_machine_arn: "{MACHINE}", description: Reads what was earned.}}
+  earnings-ingest: {{engine: step_functions, state_machine_arn: "{MACHINE}"}}
   stocks: {{engine: local, command: ["true"], max_concurrent_runs: 1}}
   picky: {{engine: local, command: ["true"], queue: false}}
 datasets:
   - {{urn: "{EARNINGS}", job: earnings}}
   - {{urn: "{STOCKS}", job: stocks}}
+  - {{urn: "{ALIKE}", job: earnings-ingest}}
   - {{urn: "{POLYGON}", lambda: polygon-lambda}}
   - {{urn: "{PICKY}", job: picky}}
 """
@@ -86,14 +89,14 @@ class Clicks(World):
     def __init__(self, folder: Path, *, configured: bool = True, token: str = "", **datahub: Any) -> None:
         self.engine: Play = accepts
         self.catalog = DataHubInMemory(
-            datasets={one: [] for one in (EARNINGS, STOCKS, POLYGON, PICKY, UNMAPPED)},
+            datasets={one: [] for one in (EARNINGS, STOCKS, POLYGON, PICKY, ALIKE, UNMAPPED)},
             jobs={AIRFLOW: [EARNINGS], STRANGER: [UNMAPPED]},
         )
         self.catalog.add_user("Bearer ann", ANN)
         self.catalog.add_user(SESSION, ANN)
         self.catalog.add_user("Bearer vic", VIEWER)
         self.catalog.add_user("Bearer boss", BOSS, "MANAGE_INGESTION")
-        for dataset in (EARNINGS, STOCKS, POLYGON, PICKY, UNMAPPED):
+        for dataset in (EARNINGS, STOCKS, POLYGON, PICKY, ALIKE, UNMAPPED):
             self.catalog.grant(ANN, dataset, "EXECUTE_ENTITY")
             self.catalog.grant(VIEWER, dataset, "VIEW_ENTITY_PAGE")
         settings = DataHub(

@@ -14,6 +14,7 @@ import pytest
 from clicking import (
     ACCOUNT,
     AIRFLOW,
+    ALIKE,
     ANN,
     EARNINGS,
     MACHINE,
@@ -300,7 +301,7 @@ def test_a_datahub_that_is_away_is_503(world: Clicks) -> None:
     world.catalog.away = "DataHub answers 500"
     answer = world.click()
 
-    failed(answer, 503, "DataHub answers 500")
+    failed(answer, 503, "DataHub answers 500; nothing was started, try again later")
     assert answer.headers["retry-after"]
     assert world.runs() == []
 
@@ -309,7 +310,7 @@ def test_a_datahub_that_hangs_is_503_and_starts_nothing_later(world: Clicks) -> 
     """The answer comes in time, and a late answer of DataHub's is not acted upon."""
     world.catalog.hold = threading.Event()
     world.door.callers.patience = 0.2
-    failed(world.click(), 503, "did not answer within")
+    assert failed(world.click(), 503, "did not answer within").count("nothing was started") == 1
 
     world.catalog.hold.set()
     until(lambda: len(world.catalog.asked) >= 1, "the hanging call ends")
@@ -512,6 +513,15 @@ def test_what_would_start_is_told(world: Clicks) -> None:
         "confirm": "This starts the job earnings for the dataset AwsDataCatalog.financial_data.earnings.",
         "lastRun": None,
     }
+
+
+def test_a_job_that_is_called_as_its_state_machine_is_named(world: Clicks) -> None:
+    """Its name is what one confirms, and it is no secret; what it starts is told nowhere."""
+    found = ask(world, ALIKE)
+
+    assert found["job"]["name"] == "earnings-ingest"
+    assert found["confirm"] == "This starts the job earnings-ingest for the dataset is.alike."
+    assert "arn:" not in json.dumps(found)
 
 
 def test_the_last_run_is_told(world: Clicks) -> None:

@@ -97,6 +97,40 @@ def test_who_one_is_comes_from_the_credential_alone(world: Clicks) -> None:
     assert world.runs()[0].cause.actor == ANN
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("authorization", ("Bearer ann", "Bearer forged")),
+        ("authorization", ("Bearer forged", "Bearer ann")),
+        ("origin", ("https://evil.example.com", OURS)),
+        ("host", ("localhost:8090", "evil.example.com")),
+        ("content-type", ("text/plain", "application/json")),
+        ("x-headgate-request", ("0", "1")),
+        ("sec-fetch-site", ("cross-site", "same-origin")),
+    ],
+)
+def test_what_decides_comes_once(world: Clicks, name: str, values: tuple[str, str]) -> None:
+    """Two that differ are 400: a proxy before us may have gone by the other one. Nobody is asked, nothing starts."""
+    base = {"authorization": "Bearer ann"} if name == "host" else PAGE
+    twice = [*without(base, name).items(), *((name, value) for value in values)]
+    answer = world.call("POST", RUN, content=json.dumps({"datasetUrn": STOCKS}), headers=twice)
+    console = world.call("GET", API + "/jobs", headers=twice)
+
+    refused(world, answer, 400, f"the header {name} was sent twice")
+    assert console.status_code == 400
+    assert world.catalog.asked == []
+
+
+def test_what_came_twice_alike_is_once(world: Clicks) -> None:
+    """And cookies of several lines are one header, as HTTP/2 sends them."""
+    play, _, actor = SESSION.partition("; ")
+    alike = [*without(PAGE, "cookie").items(), ("cookie", play), ("cookie", actor), ("origin", OURS)]
+    answer = world.call("POST", RUN, content=json.dumps({"datasetUrn": STOCKS}), headers=alike)
+
+    assert answer.status_code == 200, answer.text
+    assert world.runs()[0].cause.actor == ANN
+
+
 def test_our_own_token_is_its_holders(tmp_path: Path) -> None:
     """HEADGATE_TOKEN may start everything, and is not shown to DataHub."""
     world = Clicks(tmp_path, token="ours")

@@ -215,16 +215,18 @@ def test_what_is_refused_starts_nothing(site: Site, aws: Aws, body: dict[str, st
     assert (site.runs(), len(aws.executions()), len(site.gms.proposals)) == ([], site.began, before)
 
 
-@pytest.mark.parametrize("how", ["500", "html", "truncated", "graphql", "disconnect", "drip"])
+@pytest.mark.parametrize("how", ["500", "html", "truncated", "graphql_error", "disconnect", "redirect", "drip"])
 def test_a_datahub_that_fails_starts_nothing(site: Site, aws: Aws, how: Any) -> None:
-    """500s, HTML, half an answer, an error in a 200, a hang-up, a trickle: a clear answer each, and no run."""
+    """500s, HTML, half an answer, an error in a 200, a hang-up, a redirect, a trickle: a clear answer, and no run."""
     site.gms.set_property(JOB, PROPERTY, aws.machines[1])
     site.gms.misbehave("/", how, times=1_000, seconds=60.0)
     answer = site.click()
 
     assert answer.status_code == 503, answer.text
+    assert set(answer.json()) == {"status", "message"}
     assert answer.json()["status"] == "failed"
-    assert answer.json()["message"]
+    assert answer.json()["message"].startswith("DataHub at ")
+    assert "nothing was started" in answer.json()["message"]
     site.gms.behave()
     assert site.runs() == []
     assert len(aws.executions()) == site.began

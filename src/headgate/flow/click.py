@@ -199,7 +199,13 @@ def _shape(value: Json) -> str:
 
 
 def consider(
-    click: Click, who: Who, *, datahub: DataHub | None, resolve: Resolve, privileges: Sequence[str]
+    click: Click,
+    who: Who,
+    *,
+    datahub: DataHub | None,
+    resolve: Resolve,
+    privileges: Sequence[str],
+    unknown: str = "DataHub knows no dataset {}",
 ) -> Wish | Refusal:
     """Find out whether the click may start something, and what. Nothing is started.
 
@@ -209,6 +215,7 @@ def consider(
         datahub: who knows datasets, rights and lineage; None: nobody, so rules alone decide.
         resolve: the resolver; it raises Forbidden for a DataJob that does not produce the dataset.
         privileges: one of these on the dataset is enough, as is MANAGE_INGESTION on the platform.
+        unknown: what is said of a dataset that is not there; `{}` is its URN.
 
     Raises:
         Unavailable: DataHub or the ledger cannot be asked now.
@@ -217,7 +224,7 @@ def consider(
     if datahub is not None:
         facts = datahub.dataset(click.dataset)
         if not facts.exists:
-            return Refusal(Why.UNKNOWN_DATASET, f"DataHub knows no dataset {click.dataset}")
+            return Refusal(Why.UNKNOWN_DATASET, unknown.format(click.dataset))
         if (right := _right(click, who, datahub, privileges)) is not None:
             return right
     try:

@@ -9,7 +9,10 @@ from typing import Final
 
 from headgate.model import Job, Run, RunState
 
-_ARN: Final = re.compile(r"arn:aws[a-z0-9-]*:[^\s'\"`),;\]}]+")
+_ARN: Final = re.compile(r"arn:aws[a-z0-9-]*:[^\s'\"`),;\]}]*[^\s'\"`),;\]}:.]")
+#: Hosts of AWS, which tell its services, regions and load balancers; and the ids of access keys.
+_HOST: Final = re.compile(r"(?<![\w.-])(?:[\w-]+\.)+amazonaws\.com(?:\.cn)?(?![\w-])", re.IGNORECASE)
+_KEY_ID: Final = re.compile(r"(?<![0-9A-Za-z])A(?:KIA|SIA)[0-9A-Z]{16}(?![0-9A-Za-z])")
 #: Names of jobs that are made of a target, see _OF_A_TARGET.
 _IMPLICIT: Final = re.compile(r"(?<![\w-])(?:lambda|state-machine):[^\s'\"`),;\]}]+")
 _ACCOUNT: Final = re.compile(r"(?<![0-9A-Za-z])[0-9]{12}(?![0-9A-Za-z])")
@@ -85,7 +88,10 @@ def public_name(job: str) -> str:
 
 
 def aws_names(jobs: Iterable[Job]) -> frozenset[str]:
-    """The names of AWS in the jobs' targets: ARNs, their last parts, functions, state machines, roles."""
+    """The names of AWS in the jobs' targets: ARNs, their last parts, functions, state machines, roles.
+
+    Not a job's own name: whoever declared a job by its target's name has told it.
+    """
     found: set[str] = set()
     for job in jobs:
         if job.engine not in NAMED_BY_ENGINE:
@@ -95,12 +101,14 @@ def aws_names(jobs: Iterable[Job]) -> frozenset[str]:
                 found.add(value)
                 if value.startswith("arn:"):
                     found.update(re.split(r"[:/]", value)[5:])
+        found.discard(job.name)
     return frozenset(one for one in found if len(one) > 3 and one not in _GENERIC)
 
 
 def conceal(text: str, names: Collection[str]) -> str:
-    """The text without these names, any ARN or account number, and any job's name that is made of a target's."""
-    text = _IMPLICIT.sub(HIDDEN, _ARN.sub(HIDDEN, text))
+    """The text without these names, any ARN, account, key id or host of AWS, and any job's name made of a target's."""
+    for pattern in (_ARN, _IMPLICIT, _HOST, _KEY_ID):
+        text = pattern.sub(HIDDEN, text)
     for name in sorted(names, key=len, reverse=True):
         text = re.sub(rf"(?<![0-9A-Za-z_-]){re.escape(name)}(?![0-9A-Za-z_-])", HIDDEN, text)
     return _ACCOUNT.sub(HIDDEN, text)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from headgate.errors import Forbidden, Unavailable
+from headgate.errors import Forbidden, Invalid, Unavailable
 from headgate.flow.resolve import Rule, RuleKind, RuleSource, beaten, check_data_job, explain, parse_dataset
 from headgate.flow.targets import Target, allowed, implicit_job, parse_target, target_of
 from headgate.model import Job, JobName
@@ -184,7 +184,11 @@ class _Asking:
             )
             return
         for job in self._candidates(datahub):
-            value = datahub.property_of(job, prop)
+            try:
+                value = datahub.property_of(job, prop)
+            except Invalid as error:  # several values: metadata that is wrong is no fault of who clicks
+                self._leave_out(job, prop, str(error))
+                continue
             if value is None:
                 self.notes.append(f"{job} does not have the property {prop}")
                 continue
@@ -201,6 +205,11 @@ class _Asking:
             raise Forbidden(f"{self.job_urn} does not produce {self.urn}: it may not say what refreshes that")
         self.notes.append(f"DataHub does not know {self.job_urn}: the rules decide")
         return []
+
+    def _leave_out(self, job: str, prop: str, why: str) -> None:
+        rule = Rule(kind=RuleKind.PROPERTY, value=job, place=f"{prop} in DataHub", source=RuleSource.DATAHUB)
+        self.broken.append((rule, why))
+        self.notes.append(f"{why}; the rules decide")
 
     def _take(self, job: str, prop: str, value: str) -> None:
         target = parse_target(value)

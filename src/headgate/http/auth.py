@@ -13,12 +13,12 @@ import hmac
 import ipaddress
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
-from headgate.errors import Forbidden, NotAuthenticated
+from headgate.errors import Forbidden, Invalid, NotAuthenticated
 from headgate.settings import Settings
 from headgate.settings.record import Secret
 
@@ -31,6 +31,10 @@ _OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNOREC
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Headers = Mapping[bytes, bytes]
+#: What decides who calls and from where. Sent twice, one reader goes by the first and another by the last.
+_ONCE: Final = frozenset(
+    {b"authorization", b"host", b"origin", b"content-type", b"sec-fetch-site", b"x-headgate-request"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,22 @@ class Caller:
 
     actor: str
     by: str
+
+
+def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """The headers by name (lower case). Cookies that came in several lines are one, as RFC 9113, 8.2.3 has it.
+
+    Raises:
+        Invalid: one that may be there once came twice, and not alike.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in raw:
+        if name == b"cookie" and name in found:
+            value = found[name] + b"; " + value  # noqa: PLW2901 - the same header, whole
+        elif name in _ONCE and found.get(name, value) != value:
+            raise Invalid(f"the header {name.decode('latin-1')} was sent twice, and not alike; send it once")
+        found[name] = value
+    return found
 
 
 def is_loopback(host: str) -> bool:

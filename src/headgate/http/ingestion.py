@@ -26,7 +26,7 @@ from headgate.flow.click import Click, Refusal, Who, Why, Wish
 from headgate.flow.clicked import Stage
 from headgate.gate import Gate
 from headgate.http.answers import SECURITY_HEADERS, encode, problem_headers, status_of
-from headgate.http.auth import Guard, Headers
+from headgate.http.auth import Guard, Headers, headers_of
 from headgate.http.callers import Callers
 from headgate.http.landing import Landing
 from headgate.http.threads import Threads
@@ -49,6 +49,7 @@ REFUSED: Final[Mapping[Why, tuple[int, str]]] = {
     Why.NO_JOB: (422, "no_job"),
     Why.POLICY: (409, "refused"),
 }
+_NOTHING: Final = "nothing was started"
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 _ALLOWED: Final = {"run": "POST", "runnable": "GET", "runs": "GET"}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -94,9 +95,11 @@ class IngestionDoor:
         return (path == PREFIX or path.startswith(f"{PREFIX}/")) and path != f"{PREFIX}/events"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
+        raw = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        headers: Headers = dict(raw)
         request = _request_id(headers)
         try:
+            headers = headers_of(raw)
             said = await self._answer(scope, headers, receive)
         except ClientGone:
             return
@@ -158,10 +161,14 @@ class IngestionDoor:
     # -- POST run
 
     async def _run(self, headers: Headers, receive: Receive) -> Said:
-        who = await self.callers.clicker("POST", headers)
-        click = clicking.read(_decode(await _body(headers, receive)))
+        try:
+            who = await self.callers.clicker("POST", headers)
+            click = clicking.read(_decode(await _body(headers, receive)))
+            found = await self._consider(click, who)
+        except Unavailable as error:  # so far nothing is written
+            said = str(error)
+            raise Unavailable(said if _NOTHING in said else f"{said}; {_NOTHING}, try again later") from error
         facts: dict[str, Json] = {"actor": who.actor, "dataset": click.dataset}
-        found = await self._consider(click, who)
         if isinstance(found, Refusal):
             status, code = REFUSED[found.why]
             return _failed(status, self._plain(found.message), facts={**facts, "outcome": code})

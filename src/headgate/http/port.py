@@ -42,7 +42,7 @@ from headgate.http.answers import (
     refusal,
     status_of,
 )
-from headgate.http.auth import Guard
+from headgate.http.auth import Guard, Headers, headers_of
 from headgate.http.aws_callers import AwsCallers
 from headgate.http.aws_services import services
 from headgate.http.ingestion import IngestionDoor
@@ -125,6 +125,7 @@ class Port:
         if path in ("/healthz", button.PATH):
             return None
         try:
+            headers = headers_of(raw)
             if path == f"{API}{callbacks.PATH}" or not _under(path, "/headgate"):
                 self._guard.check_place(headers)
             elif path.startswith(_OPEN):

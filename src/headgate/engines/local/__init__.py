@@ -4,7 +4,8 @@ A start is found again by its run directory, `<home>/logs/<attempt id>/`: a shim
 refuses (see `headgate.supervision`).
 """
 
-from headgate.engines.local.engine import LocalEngine, read_log
+from headgate.engines.local.engine import LocalEngine
 from headgate.engines.local.target import Target, read_target, validate_target
+from headgate.processes import read_log
 
 __all__ = ["LocalEngine", "Target", "read_log", "read_target", "validate_target"]

@@ -1,4 +1,4 @@
-"""This file is where the environment of a local job is made: by allow-list, never by leaving out."""
+"""This file is where the environment of a process of ours is made: by allow-list, never by leaving out."""
 
 from __future__ import annotations
 

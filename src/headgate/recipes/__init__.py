@@ -1,0 +1,9 @@
+"""This package is where DataHub's recipes are: their text, what is wrong with them, and the process that runs one.
+
+- `text`: a recipe's document, the `${…}` in it, and the values put in
+- `entry`, `reporting`: the process of one run; the only place that loads DataHub's SDK
+- `warming`: what such a process finds loaded already
+
+It is loaded by interpreters of other versions of DataHub, too: `text`, `entry`, `reporting` and `warming` need nothing
+but Python, PyYAML and DataHub itself.
+"""

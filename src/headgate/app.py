@@ -26,6 +26,8 @@ from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import HeadgateError, InUse, Unavailable
+from headgate.executor.results import notes as request_notes
+from headgate.executor.telling import Told
 from headgate.flow.announce import Announcer, Subscription
 from headgate.flow.dispatch import Dispatcher
 from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
@@ -49,6 +51,9 @@ from headgate.settings.record import Emit
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from headgate.executor.executor import Executor
+    from headgate.executor.pipeline_file import PipelineFile
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -86,6 +91,9 @@ class App:
         }
         self._teller = DataHubReporter(self.datahub)
         reporters[self._teller.name] = self._teller
+        self._told = Told(self.gate, self.datahub)
+        reporters[self._told.name] = self._told
+        self.executor: Executor | None = None
         self._relays = _relays(self.ledger, self.datahub, settings) if worker else {}
         self._deliver = Deliver(self.ledger, reporters if worker else {}, others=(CHANNEL, URL_CHANNEL))
         self._sweep = Sweep(
@@ -141,7 +149,9 @@ class App:
         )
         told: Callable[[Run], Sequence[Message]] = written if isinstance(self.datahub, EmbeddedDataHub) else _no_message
         noting = _noting(self.settings)
-        ledger.announce = lambda run, was_failing: [*announcer(run, was_failing), *noting.ended(run), *told(run)]
+        ledger.announce = lambda run, was_failing: [
+            *announcer(run, was_failing), *noting.ended(run), *told(run), *request_notes(run)
+        ]  # fmt: skip
         ledger.announce_start = noting.started
         ledger.on_claimed = self._dispatcher.start
         ledger.on_adopted = self._dispatcher.take_over
@@ -170,8 +180,22 @@ class App:
         for inbox in self._inboxes:
             inbox.start()
 
+    def carry_out(self, file: PipelineFile) -> None:
+        """Carry out DataHub's execution requests, too, as the file says. To be called after `start`.
+
+        Raises:
+            Forbidden: our token may not do what that takes. Unavailable: DataHub cannot be asked.
+        """
+        from headgate.executor.sources import check_rights, executor_of  # noqa: PLC0415 - httpx, as below
+
+        check_rights(file, self.settings, self.datahub)
+        self.executor = executor_of(file, self.gate, self.datahub, self._told)
+        self.executor.start()
+
     def close(self) -> None:
         """Stop taking things on, write what is queued, let go. Jobs that run go on running."""
+        if self.executor is not None:
+            self.executor.close()
         self.ledger.stop_claiming()
         for inbox in self._inboxes:
             inbox.close()
@@ -217,6 +241,7 @@ class App:
             problems.append(str(failure))
         if self._sweep.problem and self._sweep.problem not in problems:
             problems.append(self._sweep.problem)
+        problems.extend(self.executor.problems() if self.executor is not None else [])
         problems.extend(f"lineage ({name}): {one.problem}" for name, one in self._relays.items() if one.problem)
         problems.extend(f"inbox {one.bucket}: {one.problem}" for one in self._inboxes if one.problem)
         return {
@@ -229,7 +254,7 @@ class App:
                 "waiting": waiting,
                 "oldest": oldest,
                 "last_error": error,
-                "refused_by_datahub": self._teller.dropped,
+                "refused_by_datahub": self._teller.dropped + self._told.dropped,
             },
         }
 
@@ -347,12 +372,16 @@ def serve(
     return 0
 
 
-def work(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> int:
-    """Run runs, and nothing else, until SIGTERM or SIGINT."""
+def work(
+    settings: Settings, *, on_ready: Callable[[str], None] | None = None, requests: PipelineFile | None = None
+) -> int:
+    """Run runs, until SIGTERM or SIGINT; with `requests` carry out those of DataHub's, too."""
     app = App.build(settings, worker=True, doors=False)
     app.start(role="runs")
     over = threading.Event()
     try:
+        if requests is not None:
+            app.carry_out(requests)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: over.set())
         if on_ready:

@@ -15,6 +15,7 @@ from headgate.cli.commands import (
     definitions,
     demo,
     events,
+    executor,
     lake,
     openlineage,
     rules,
@@ -64,6 +65,7 @@ def _tree() -> typer.Typer:
     tree.command("init")(configuring.init)
     tree.command("serve")(serving.serve)
     tree.command("worker")(serving.worker)
+    tree.command("executor")(executor.executor)
     tree.command("validate")(configuring.validate)
     tree.command("plan")(configuring.plan)
     tree.command("apply")(configuring.apply)

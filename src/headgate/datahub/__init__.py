@@ -3,6 +3,6 @@
 Credentials: a caller's own is shown to find out who they are and what they may do; ours for everything else.
 """
 
-from headgate.datahub.client import GmsClient, connect
+from headgate.datahub.client import GmsClient, authorization, connect
 
-__all__ = ["GmsClient", "connect"]
+__all__ = ["GmsClient", "authorization", "connect"]

@@ -275,13 +275,17 @@ class GmsClient:
 
 def connect(settings: Settings) -> GmsClient:
     """The client these settings ask for: with our token, or as the system client."""
-    authorization = ""
+    return GmsClient(settings.gms_url, frontend_url=settings.frontend_url, authorization=authorization(settings))
+
+
+def authorization(settings: Settings) -> str:
+    """Our own Authorization header, whole; "" where the settings name no credential."""
     if settings.token is not None and settings.token.reveal():
-        authorization = f"Bearer {settings.token.reveal()}"
-    elif settings.client_id and settings.client_secret is not None:
+        return f"Bearer {settings.token.reveal()}"
+    if settings.client_id and settings.client_secret is not None:
         # as it is, not in base64: DataHub reads it so
-        authorization = f"Basic {settings.client_id}:{settings.client_secret.reveal()}"
-    return GmsClient(settings.gms_url, frontend_url=settings.frontend_url, authorization=authorization)
+        return f"Basic {settings.client_id}:{settings.client_secret.reveal()}"
+    return ""
 
 
 def entity_type(urn: str) -> str:

@@ -48,6 +48,14 @@ def tail(folder: Path, attempt_id: str, most: int) -> str:
     return data.decode("utf-8", "replace")
 
 
+def size(folder: Path, attempt_id: str) -> int:
+    """Return how many bytes a log holds; 0 where there is none here."""
+    try:
+        return (folder / attempt_id / records.LOG).stat().st_size
+    except OSError:
+        return 0
+
+
 def last_line(directory: str, *, most: int = 500) -> str:
     """Return the last line of a log that says something, at most `most` characters of it."""
     try:

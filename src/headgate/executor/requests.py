@@ -1,0 +1,210 @@
+"""This file is where a change that DataHub tells of becomes what it means: a request to run, one to stop, nothing.
+
+The same change comes in three forms: as Avro, as the Events API's JSON (where a union may be wrapped in its type's name
+and bytes are a text of Latin-1), and as an aspect that was read. All of it is DataHub's to say, and nothing is trusted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from headgate.ledger.executions import Request
+from headgate.model import Job, JobName, Json, Origin
+
+ENTITY: Final = "dataHubExecutionRequest"
+INPUT, SIGNAL, RESULT = f"{ENTITY}Input", f"{ENTITY}Signal", f"{ENTITY}Result"
+URN: Final = f"urn:li:{ENTITY}:"
+SOURCE_URN: Final = "urn:li:dataHubIngestionSource:"
+#: Those that say that somebody asks now. RESTATE says an old request once more: an index is being rebuilt.
+CHANGES: Final = frozenset({"UPSERT", "CREATE", "CREATE_ENTITY"})
+RUN_INGEST, TEST_CONNECTION = "RUN_INGEST", "TEST_CONNECTION"
+TASKS: Final = frozenset({RUN_INGEST, TEST_CONNECTION})
+SCHEDULED: Final = "SCHEDULED_INGESTION_SOURCE"
+_LONGEST_URN: Final = 500
+_LONGEST_VALUE: Final = 65_536  #: characters of an argument, as everywhere else
+#: What of `args` is handed on to the run, and under which argument.
+_ARGUMENTS: Final[Mapping[str, str]] = {
+    "recipe": "--recipe_json",
+    "version": "--version",
+    "debug_mode": "--debug_mode",
+    "extra_env_vars": "--extra_env_vars",
+    "extra_pip_requirements": "--extra_pip_requirements",
+    "extra_pip_plugins": "--extra_pip_plugins",
+}
+REQUEST: Final = "--request"  #: the argument that holds a run's request
+TASK: Final = "--task"
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Somebody wants a request stopped."""
+
+    urn: str
+    executor: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A change of an execution request that leads to nothing, and why."""
+
+    urn: str
+    why: str
+
+
+Change = Request | Kill | Ignored
+
+
+def read_change(change: Mapping[str, Any]) -> Change | None:
+    """What a change means; None where it is of something else altogether."""
+    if _plain(change.get("entityType")) != ENTITY:
+        return None
+    name, kind = _plain(change.get("aspectName")), _plain(change.get("changeType"))
+    if name not in (INPUT, SIGNAL):
+        return None
+    urn = _urn(change)
+    if not urn.startswith(URN) or len(urn) > _LONGEST_URN:
+        return Ignored(urn[:_LONGEST_URN], "it names no execution request")
+    if kind not in CHANGES:
+        return Ignored(urn, f"its change is {kind}, which asks for nothing new")
+    aspect = _payload(change.get("aspect"))
+    if aspect is None:
+        return Ignored(urn, f"its {name} is no JSON object")
+    return read_input(urn, aspect) if name == INPUT else read_signal(urn, aspect)
+
+
+def read_input(urn: str, aspect: Mapping[str, Any]) -> Request | Ignored:
+    """The aspect …Input of a request."""
+    task, executor = aspect.get("task"), aspect.get("executorId")
+    if not isinstance(task, str) or not task:
+        return Ignored(urn, "it names no task")
+    requested = aspect.get("requestedAt")
+    at = requested / 1000 if isinstance(requested, int) and 0 < requested < 10**14 else 0.0
+    return Request(
+        urn=urn,
+        executor=executor if isinstance(executor, str) and executor else "default",
+        task=task[:255],
+        job=job_name(aspect),
+        given=aspect,
+        requested_at=at,
+    )
+
+
+def read_signal(urn: str, aspect: Mapping[str, Any]) -> Kill | Ignored:
+    """The aspect …Signal of a request."""
+    if aspect.get("signal") != "KILL":
+        return Ignored(urn, f"its signal is {str(aspect.get('signal'))[:40]!r}, and only KILL is known")
+    executor = aspect.get("executorId")
+    stamp: Any = aspect.get("createdAt")
+    actor = cast("Mapping[str, Any]", stamp).get("actor") if isinstance(stamp, Mapping) else None
+    return Kill(
+        urn,
+        executor if isinstance(executor, str) and executor else "default",
+        actor if isinstance(actor, str) and actor else "DataHub",
+    )
+
+
+def job_name(given: Mapping[str, Any]) -> str:
+    """The job a request is a run of: one for each ingestion source, one for tests of connections."""
+    if given.get("task") == TEST_CONNECTION:
+        return "ingestion:test-connection"
+    source = source_of(given).removeprefix(SOURCE_URN)
+    name = "".join(one if one.isprintable() else "_" for one in source or str(given.get("task")))
+    return f"ingestion:{name}"[:255]
+
+
+def source_of(given: Mapping[str, Any]) -> str:
+    """URN of the ingestion source, or ""."""
+    source: Any = given.get("source")
+    named = cast("Mapping[str, Any]", source).get("ingestionSource") if isinstance(source, Mapping) else None
+    return named if isinstance(named, str) else ""
+
+
+def implicit_job(request: Request) -> Job:
+    """The job of the request. Runs of one source queue: two at once would write over each other."""
+    testing = request.task == TEST_CONNECTION
+    return Job(
+        name=JobName(request.job),
+        engine="recipe",
+        target={},
+        max_concurrent_runs=10 if testing else 1,
+        description="Made when DataHub first asked for it to be run.",
+        origin=Origin.API,
+    )
+
+
+def arguments_of(request: Request) -> dict[str, str]:
+    """The run's arguments. The recipe goes as it came: its `${…}` are put in where it runs, and nowhere else.
+
+    Raises:
+        ValueError: what is asked for can not be run, in words.
+    """
+    given: Any = request.given.get("args")
+    args = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    found = {"--executor_id": request.executor, REQUEST: request.urn, TASK: request.task}
+    for name, argument in _ARGUMENTS.items():
+        value = args.get(name)
+        text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+        if len(text) > _LONGEST_VALUE:
+            raise ValueError(f"its {name} has {len(text):,} characters; at most {_LONGEST_VALUE:,} can be run")
+        if text:
+            found[argument] = text
+    if "--recipe_json" not in found:
+        raise ValueError("it holds no recipe")
+    return found
+
+
+def cause_of(given: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Who asked (a URN, or None), and why, for the run's record."""
+    actor = given.get("actorUrn")
+    source: Any = given.get("source")
+    kind = cast("Mapping[str, Any]", source).get("type") if isinstance(source, Mapping) else None
+    how = "DataHub's schedule" if kind == SCHEDULED else "DataHub"
+    named = source_of(given)
+    return actor if isinstance(actor, str) else None, f"{how}: {named or given.get('task')}"[:2000]
+
+
+def _urn(change: Mapping[str, Any]) -> str:
+    urn = _plain(change.get("entityUrn"))
+    if isinstance(urn, str):
+        return urn
+    key = _payload(change.get("entityKeyAspect"))
+    return f"{URN}{key['id']}" if key is not None and isinstance(key.get("id"), str) else ""
+
+
+def _payload(given: Json) -> Mapping[str, Any] | None:
+    """The JSON object inside a GenericAspect."""
+    unwrapped = _plain(given)
+    if not isinstance(unwrapped, Mapping):
+        return None
+    aspect = cast("Mapping[str, Any]", unwrapped)
+    kind, value = _plain(aspect.get("contentType", "application/json")), _plain(aspect.get("value"))
+    if not str(kind).startswith("application/json") or not isinstance(value, bytes | str):
+        return None
+    try:
+        found = json.loads(value if isinstance(value, bytes) else _text(value))
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def _text(value: str) -> str:
+    """Avro writes bytes into JSON as Latin-1; a text whose Latin-1 is UTF-8 was such bytes."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _plain(value: Json) -> Json:
+    """A value out of the wrapping of an Avro union: {"string": "x"}, {"com.linkedin.….GenericAspect": {…}}."""
+    if isinstance(value, Mapping):
+        inner = cast("Mapping[str, Any]", value)
+        if len(inner) == 1:
+            [(name, held)] = inner.items()
+            if name in ("string", "bytes", "long", "int") or name.startswith("com.linkedin."):
+                return held
+    return value

@@ -1,0 +1,90 @@
+"""This file is where DataHub is looked through for requests: those nobody told us of, to be stopped, or adrift.
+
+With a stream of events it is done at the start and now and then; without one it is how requests are found at all. What
+is found is only ever a hint (DataHub's lists come from a search index that lags); the aspects and the ledger decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from headgate.executor import requests, results
+from headgate.executor.requests import Change
+from headgate.executor.taking import Taker
+from headgate.flow.external import REQUEST
+from headgate.gate import Gate
+from headgate.ledger import executions
+from headgate.ledger.executions import Kept, Stage
+from headgate.ledger.store import wait_for
+from headgate.model import RunState
+from headgate.ports import DataHub, Ingestion, Message
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+MOST = 100  #: of the newest requests that are looked at in a round
+MOST_AT_START = 1_000
+
+
+class Rounds:
+    """Looks through DataHub for one executor."""
+
+    def __init__(self, gate: Gate, datahub: DataHub, taker: Taker, executor_id: str) -> None:
+        self._ledger = gate.ledger
+        self._datahub = datahub
+        self._taker = taker
+        self._executor = executor_id
+
+    def look(self, most: int = MOST) -> int:
+        """One round; answers how many requests were new.
+
+        Raises:
+            Unavailable: DataHub, or the ledger. Forbidden: our credential may not list requests.
+        """
+        listed = [one for one in self._datahub.ingestions(most=most) if one.executor == self._executor]
+        known = self._ledger.read(lambda connection: executions.find(connection, [one.urn for one in listed]))
+        found: list[Change] = []
+        for one in listed:
+            kept = known.get(one.urn)
+            if kept is None and one.urn.startswith(REQUEST):
+                found += self._unknown(one)
+            elif kept is not None and one.state is RunState.RUNNING:
+                self._check(one, kept)
+        found += self._signals([one for one in known.values() if one.stage is Stage.NEW])
+        return self._taker.accept(found)
+
+    def _unknown(self, one: Ingestion) -> Sequence[Change]:
+        """A request that we never heard of: waiting, or signed by us and yet not in our ledger."""
+        if one.state is RunState.WAITING and one.started_at is None:
+            given = self._datahub.aspect(one.urn, requests.INPUT)
+            return [requests.read_input(one.urn, given)] if given is not None else []
+        if one.state is RunState.RUNNING:
+            told = self._datahub.aspect(one.urn, requests.RESULT) or {}
+            if told.get("status") == "RUNNING" and self._taker.mark in str(told.get("report")):
+                why = "Its run is not in the ledger any more; nothing of it runs."
+                self._datahub.emit([results.proposal(one.urn, {**told, "status": "ABORTED", "report": why})])
+                _log.warning("a request of ours without a run is ended", request=one.urn)
+        return ()
+
+    def _check(self, one: Ingestion, kept: Kept) -> None:
+        """DataHub says that a request of ours runs. If its run is over, that was never told: it is told again."""
+        if kept.stage is not Stage.TAKEN or kept.run is None:
+            return
+        run = self._ledger.run(kept.run)
+        if run.ended_at is None:
+            signal = self._datahub.aspect(one.urn, requests.SIGNAL)
+            if signal is not None:
+                self._taker.accept([requests.read_signal(one.urn, signal)])
+            return
+        message = Message(results.CHANNEL, one.urn, {"kind": results.ENDED, "request": one.urn, "run": run.id})
+        wait_for(self._ledger.tell([message]))
+
+    def _signals(self, waiting: Sequence[Kept]) -> list[Change]:
+        """Stops of requests that wait here for a place."""
+        found: list[Change] = []
+        for one in waiting:
+            signal = None if one.killed_by else self._datahub.aspect(one.request.urn, requests.SIGNAL)
+            if signal is not None:
+                found.append(requests.read_signal(one.request.urn, signal))
+        return found

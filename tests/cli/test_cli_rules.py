@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from services.moto import ACCOUNT, CREDENTIALS, REGION, moto
 
 from .world import DATASET, Project
 
 OTHER = DATASET.replace("c.d.t", "x.y.z")
 MAPPING = "DATAHUB_INGESTION_LAMBDA_MAPPING"
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:orders"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:polygon-lambda"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 
 
 @pytest.fixture(params=["alone", "served"])
@@ -76,3 +83,49 @@ def test_the_near_miss_is_suggested(project: Project) -> None:
     """A URN of another environment."""
     near = DATASET.replace("PROD", "DEV").replace("c.d", "k.d")
     assert f"there is one for {DATASET}" in project.type("explain", near).out
+
+
+CHECKED = f"""
+jobs:
+  declared: {{engine: step_functions, state_machine_arn: "{MACHINE}"}}
+  at-home: {{engine: local, command: ["true"]}}
+datasets:
+  - {{urn: "{DATASET}", job: declared}}
+  - {{prefix: "athena:x", job: at-home}}
+  - {{prefix: "athena:y", lambda: "{FUNCTION}"}}
+"""
+
+
+def test_what_rules_start_is_looked_for_on_aws(tmp_path: Path) -> None:
+    """What is there and what is not, at which line; exit 1 by what is missing, and nothing was started."""
+    project = Project(tmp_path, CHECKED)
+    with moto() as url:
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": REGION}
+        states: Any = boto3.client("stepfunctions", endpoint_url=url, **keys)
+        states.create_state_machine(
+            name="orders", definition='{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}', roleArn=ROLE
+        )
+        done = project.type("rules", "check", "-o", "json", env={**CREDENTIALS, "AWS_ENDPOINT_URL": url})
+        executions = states.list_executions(stateMachineArn=MACHINE)["executions"]
+
+    assert done.code == 1, done
+    assert [(one["starts"], one["on_aws"]) for one in done.json] == [
+        ("job declared", "there"),
+        ("job at-home", None),
+        (f"Lambda {FUNCTION}", "missing"),
+    ]
+    assert "prefix athena:y (headgate.yaml:8): Function not found" in done.err
+    assert executions == []
+
+
+def test_without_an_answer_of_aws_nobody_knows(tmp_path: Path) -> None:
+    """Exit 3, which is not the same as missing; without anything on AWS nobody is asked."""
+    project = Project(tmp_path, CHECKED)
+    nobody = {**CREDENTIALS, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = project.type("rules", "check", env=nobody)
+
+    assert done.code == 3, done
+    assert "looking for" in done.err
+    assert done.out.splitlines()[1].split()[-2:] == ["unknown", "headgate.yaml:6"]
+    at_home = Project(tmp_path / "home", CHECKED.partition("  - {urn")[0] + '  - {prefix: "athena:x", job: at-home}\n')
+    assert at_home.type("rules", "check", env=nobody).code == 0

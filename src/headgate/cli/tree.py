@@ -99,6 +99,7 @@ def _groups() -> dict[str, typer.Typer]:
     groups["triggers"].command("enable")(definitions.enable)
     groups["triggers"].command("disable")(definitions.disable)
     groups["rules"].command("list")(rules.show_list)
+    groups["rules"].command("check")(rules.check)
     groups["rules"].command("set")(rules.put)
     groups["rules"].command("delete")(rules.delete)
     groups["events"].command("list")(events.show_list)

@@ -1,15 +1,25 @@
-"""This file is where rules are listed, kept in the ledger, and taken away again from the command line."""
+"""This file is where rules are listed, checked, kept in the ledger, and taken away again from the command line."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from headgate.cli import logs, session
+from headgate.cli.ending import Failed
 from headgate.cli.options import AsOutput, Config, Reason
 from headgate.cli.printing import Output, print_json, print_table, say
-from headgate.errors import Invalid
+from headgate.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from headgate.aws.present import Found
+    from headgate.settings import Settings
+
+_ASKING: Final = 8  #: questions to AWS that may be under way
 
 
 def show_list(
@@ -31,6 +41,83 @@ def show_list(
     if stale:
         empty = "No rule is stale: DataHub knows every dataset that has one of its own"
     print_table(["BY", "COVERS", "STARTS", "AT", "RULE"], rows, empty=empty)
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What a rule starts: a job's engine and target; without an engine there is no such job."""
+
+    engine: str
+    target: Mapping[str, Any]
+
+
+def check(output: AsOutput = Output.TABLE, config: Config = None) -> None:
+    """Ask AWS whether what the rules start is there, with the credentials of this shell. Nothing is started."""
+    settings = session.settings(config)
+    logs.of_command(settings)
+    with session.reading(settings) as client:
+        rules, jobs = client.rules(stale=False), {one["name"]: one for one in client.jobs()}
+    started = [_started(one, jobs) for one in rules]
+    found = _look(started, settings)
+    told = [
+        {"kind": rule["kind"], "value": rule["value"], "starts": rule["starts"], "place": rule["place"],
+         "on_aws": answer.presence.value if answer else None, "message": _message(what, answer)}
+        for rule, what, answer in zip(rules, started, found, strict=True)
+    ]  # fmt: skip
+    if output is Output.JSON:
+        print_json(told)
+    else:
+        rows = [[one["kind"], one["value"], one["starts"], one["on_aws"] or "-", one["place"]] for one in told]
+        print_table(["BY", "COVERS", "STARTS", "ON AWS", "AT"], rows, empty="No rules, so nothing to look for")
+    _end(told)
+
+
+def _started(rule: Mapping[str, Any], jobs: Mapping[str, Mapping[str, Any]]) -> _Started:
+    if rule["lambda"] is not None:
+        return _Started("lambda", {"function": rule["lambda"], "region": rule["region"]})
+    if rule["state_machine_arn"] is not None:
+        return _Started("step_functions", {"state_machine_arn": rule["state_machine_arn"]})
+    job = jobs.get(rule["job"])
+    return _Started(job["engine"], job["target"]) if job is not None else _Started("", {})
+
+
+def _look(started: Sequence[_Started], settings: Settings) -> list[Found | None]:
+    """What AWS says of each; None for what is not on AWS. What several rules start is asked for once."""
+    from headgate.aws import Clients  # noqa: PLC0415 - only this command needs it
+    from headgate.aws.present import ENGINES, look  # noqa: PLC0415
+
+    clients = Clients()
+    wanted = {repr(one): one for one in started if one.engine in ENGINES}
+
+    def ask(one: _Started) -> Found:
+        return look(clients, one.engine, one.target, region=settings.lambda_region)
+
+    with ThreadPoolExecutor(_ASKING) as pool:
+        by_name = dict(zip(wanted, pool.map(ask, wanted.values()), strict=True))
+    return [by_name.get(repr(one)) for one in started]
+
+
+def _message(what: _Started, answer: Found | None) -> str | None:
+    if not what.engine:
+        return "there is no such job; change the rule, or declare the job"
+    if answer is None:
+        return None
+    return answer.said or None
+
+
+def _end(told: Sequence[Mapping[str, Any]]) -> None:
+    """Exit 1 where something cannot be started, 3 where only nobody knows.
+
+    Raises:
+        Failed, Unavailable: with what is wrong, rule by rule.
+    """
+    lines = [f"{one['kind']} {one['value']} ({one['place']}): {one['message']}" for one in told if one["message"]]
+    if not lines:
+        return
+    text = "\n  ".join(["not everything that rules start is known to be there:", *lines])
+    if all(one["on_aws"] in ("denied", "unknown") for one in told if one["message"]):
+        raise Unavailable(text)
+    raise Failed(text)
 
 
 def put(

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headgate.catalog import Catalog
 from headgate.errors import LedgerUnavailable
-from headgate.ledger import accepting, catalogs, claiming, dialects, housekeeping, migrate, reading
+from headgate.ledger import accepting, catalogs, claiming, dialects, glue, housekeeping, migrate, reading
 from headgate.ledger.accepting import Ask, Receipt
 from headgate.ledger.catalogs import Change, Declaration, Does
 from headgate.ledger.claiming import Claim
@@ -261,6 +261,17 @@ class Ledger:
 
     def set_enabled(self, name: TriggerName, *, enabled: bool, actor: str, reason: str) -> Future[Trigger]:
         return self._write(lambda batch: catalogs.set_enabled(batch, name, enabled=enabled, actor=actor, reason=reason))
+
+    def delete_job(self, name: str, *, actor: str) -> Future[bool]:
+        """Delete a job, whoever made it; runs that wait for it end. False: there is none."""
+
+        def work(batch: Batch) -> bool:
+            deleted = glue.delete(batch, "job", name, actor=actor)
+            if deleted:
+                self._endings(batch).give_up(name)
+            return deleted
+
+        return self._write(work)
 
     def note(self, *, actor: str, action: str, subject: str, reason: str | None) -> Future[None]:
         return self._write(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from headgate.errors import HeadgateError, Invalid, MissingExtra, NotFound, TooManyRuns, Unavailable
 from headgate.gate import Gate
 from headgate.http.aws_wire import Call, Fault, unknown_operation
-from headgate.http.glue import model, runs
+from headgate.http.glue import jobs, model, runs, tags, triggers
 from headgate.http.glue.room import Room
 from headgate.model import Json
 
@@ -23,6 +23,25 @@ QUICK: Final[Mapping[str, Quick]] = {
     "StartJobRun": runs.start_job_run,
 }
 OPERATIONS: Final[Mapping[str, Work]] = {
+    "CreateJob": jobs.create_job,
+    "UpdateJob": jobs.update_job,
+    "DeleteJob": jobs.delete_job,
+    "GetJob": jobs.get_job,
+    "GetJobs": jobs.get_jobs,
+    "ListJobs": jobs.list_jobs,
+    "BatchGetJobs": jobs.batch_get_jobs,
+    "CreateTrigger": triggers.create_trigger,
+    "UpdateTrigger": triggers.update_trigger,
+    "DeleteTrigger": triggers.delete_trigger,
+    "GetTrigger": triggers.get_trigger,
+    "GetTriggers": triggers.get_triggers,
+    "ListTriggers": triggers.list_triggers,
+    "BatchGetTriggers": triggers.batch_get_triggers,
+    "StartTrigger": triggers.start_trigger,
+    "StopTrigger": triggers.stop_trigger,
+    "GetTags": tags.get_tags,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
     "GetJobRun": runs.get_job_run,
     "GetJobRuns": runs.get_job_runs,
     "BatchStopJobRun": runs.batch_stop_job_run,

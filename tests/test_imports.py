@@ -27,6 +27,7 @@ BREAKS: Final = {
     "sql": ("gate.py", "import sqlalchemy"),
     "web": ("runtime/sweep.py", "import starlette.requests"),
     "lean-server": ("supervision/records.py", "import pyarrow"),
+    "glue-source": ("gate.py", "import headgate.glue_source"),
     "lake": ("lake/ingest.py", "import headgate.supervision.logs"),
     "lambda": ("aws_lambda/messages.py", "import msgspec"),
 }

@@ -1,0 +1,1 @@
+"""Tests of the source `headgate-glue`, held against DataHub's own `glue`."""

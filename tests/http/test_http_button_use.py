@@ -16,8 +16,10 @@ from browser import Page
 from fakes.frontend import FakeFrontend
 from served import until
 from staged import (
+    ALONE,
     BUTTON,
     CAN,
+    CUSTOMERS,
     DIALOG,
     IN_HEADER,
     INSIDE,
@@ -88,6 +90,7 @@ def test_pressing_twice_starts_once(page: Page, stage: tuple[str, Staged]) -> No
     said.hold.clear()
     confirm(page)
     page.until(f"{OVER}.querySelector('.go').disabled")
+    leaving = page.ask(f"{OVER}.querySelector('.row button').innerText")
     page.press("Enter", code=13, text="\r")
     page.ask(f"{OVER}.querySelector('.go').click()")
     page.press("Escape", code=27)
@@ -96,6 +99,7 @@ def test_pressing_twice_starts_once(page: Page, stage: tuple[str, Staged]) -> No
     page.until(f"{TOAST}?.innerText.includes('Started')")
 
     assert len(said.posted) == 1
+    assert leaving == "Close", "what is under way is not cancelled by leaving"
 
 
 def test_the_last_run_is_followed_until_it_ends(page: Page, stage: tuple[str, Staged]) -> None:
@@ -125,7 +129,7 @@ def test_a_run_that_waits_says_so(page: Page, stage: tuple[str, Staged]) -> None
     said.run = (202, {"runId": "jr_2", "status": "started", "message": "waits for another run of orders-ingest"})
     open_dataset(page, url)
     confirm(page)
-    page.until(f"{TOAST}?.innerText.includes('waits for another run') && {TOAST}.innerText.includes('jr_2')")
+    page.until(f"{TOAST}?.innerText.includes('Waits for another run') && {TOAST}.innerText.includes('jr_2')")
 
     assert page.ask(f"{TOAST}.innerText.startsWith('Accepted')")
 
@@ -133,8 +137,8 @@ def test_a_run_that_waits_says_so(page: Page, stage: tuple[str, Staged]) -> None
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ((409, {"status": "failed", "message": "the job is paused"}), "the job is paused"),
-        ((502, {"status": "failed", "message": "the engine refused it"}), "the engine refused it"),
+        ((409, {"status": "failed", "message": "the job is paused"}), "The job is paused"),
+        ((502, {"status": "failed", "message": "the engine refused it"}), "The engine refused it"),
         ((500, b"<html>oops"), "cannot be reached"),
         ((200, {"status": "failed"}), "200"),
     ],
@@ -352,7 +356,8 @@ def test_on_a_narrow_page_the_dot_has_to_do(page: Page, stage: tuple[str, Staged
     open_dataset(page, url)
     width = f"{INSIDE}.querySelector('.badge').getBoundingClientRect().width"
     wide = page.ask(width)
-    page.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=False)
+    page.call("Emulation.setDeviceMetricsOverride", width=600, height=800, deviceScaleFactor=1, mobile=False)
+    page.until(f"{width} < 20")
     narrow = page.ask(width)
     title = page.ask(f"{INSIDE}.querySelector('.badge').title")
 
@@ -361,6 +366,48 @@ def test_on_a_narrow_page_the_dot_has_to_do(page: Page, stage: tuple[str, Staged
     assert title.startswith("Last run failed")
     assert title.endswith("by ann · no such bucket")
     assert page.ask(f"{INSIDE}.querySelector('[role=status]').innerText") == "Last run failed"
+
+
+#: Where the button stands, and how; "cut" where something of it, or of DataHub's own actions beside it, is cut off.
+PLACE = f"""((one, header) => {{
+    if (one?.parentNode === document.body) return one.getBoundingClientRect().left >= 0 ? 'corner' : 'cut';
+    const actions = [...header.querySelectorAll('[data-of=header] > *')];
+    const edge = header.getBoundingClientRect().right;
+    if (actions.length < 3 || actions.some(action => action.getBoundingClientRect().right > edge)) return 'cut';
+    return one.hasAttribute('data-short') ? 'short' : 'whole';
+}})({BUTTON}, document.querySelector('[data-testid=entity-header-test-id]'))"""
+
+
+def test_what_the_header_would_cut_off_stands_in_the_corner(page: Page, stage: tuple[str, Staged]) -> None:
+    """DataHub's header hides what it has no room for: first the badge is short, then the button leaves; and back."""
+    url, _ = stage
+    open_dataset(page, url)
+    page.ask(f"{PRESS}.focus()")
+    widths = {1280: "whole", 600: "short", 390: "corner", 320: "corner"}
+    for width in (1280, 600, 390, 320, 390, 600, 1280):
+        page.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+        page.until(f"innerWidth === {width} && {PLACE} === '{widths[width]}'")
+        assert page.ask(f"{INSIDE}.activeElement === {PRESS}"), "it keeps the focus"
+    page.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=False)
+    page.until(f"{PLACE} === 'corner'")
+    page.ask("drawHeaderAnew()")
+    page.until(f"{PLACE} === 'corner'")
+
+    assert page.ask(ALONE) == 1
+
+
+def test_a_complaint_does_not_follow_to_the_next_dataset(page: Page, stage: tuple[str, Staged]) -> None:
+    """Nor does the reason that was written for the last one."""
+    url, said = stage
+    said.run = (409, {"status": "failed", "message": "the job is paused"})
+    open_dataset(page, url)
+    confirm(page, "for orders only")
+    page.until(f"{TOAST}?.innerText.includes('The job is paused')")
+    page.ask(f"go('dataset/{CUSTOMERS}')")
+    page.until(f"{IN_HEADER} && !{TOAST}")
+    page.ask(f"{PRESS}.click()")
+
+    assert page.ask(f"{OVER}.querySelector('input').value") == ""
 
 
 def test_a_run_that_somebody_else_started_is_seen(page: Page, stage: tuple[str, Staged]) -> None:
@@ -375,5 +422,5 @@ def test_a_run_that_somebody_else_started_is_seen(page: Page, stage: tuple[str, 
     first = page.ask(badge)
     page.until(f"{badge}.startsWith('Last run succeeded just now')")
 
-    assert first == "A run is running started 5 minutes ago"
+    assert first == "A run is running · started 5 minutes ago"
     assert ("GET", "runs/jr_9") in [(method, what) for method, what, _, _ in said.asked]

@@ -116,9 +116,8 @@
             color: var(--dim); border-color: var(--line); }
     .badge { display: inline-flex; align-items: center; gap: 4px; font-size: 12px; color: var(--dim); }
     .badge[hidden] { display: none; }
-    @media (max-width: 900px) { /* the dot has to do; what it says is still read out */
-      .badge span:not(.dot) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-    }
+    :host([data-short]) .badge span:not(.dot) { /* the dot has to do; what it says is still read out */
+            position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     .dot { width: 8px; height: 8px; margin-right: 2px; border-radius: 50%; background: var(--dim); flex: none; }
     [data-state="SUCCEEDED"] .dot { background: var(--good); }
     [data-state="FAILED"] .dot, [data-state="ERROR"] .dot, [data-state="TIMEOUT"] .dot { background: var(--bad); }
@@ -190,6 +189,8 @@
     return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / length), unit);
   }
 
+  /** A sentence of the server's begins with a capital; what begins with a name stays as it is. */
+  const sentence = (text) => (/^[a-z]+[ ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
   const person = (actor) => (actor ?? "").replace(/^urn:li:corpuser:/, "");
   const word = (run) => WORDS[run.state] ?? String(run.state ?? "").toLowerCase();
 
@@ -197,7 +198,7 @@
   function runInWords(run) {
     if (OVER.has(run.state)) return [`Last run ${word(run)}`, ago(run.endedAt)];
     const since = ago(run.startedAt);
-    return [`A run is ${word(run)}`, since && `started ${since}`];
+    return [`A run is ${word(run)}`, since && `· started ${since}`];
   }
 
   // ---- the button in the header
@@ -224,15 +225,18 @@
       this.why.textContent = reason ?? "";
     }
 
+    /** Answers whether the badge has another length now. */
     showRun(run) {
+      const before = this.badge.hidden ? "" : this.badge.innerText;
       this.badge.hidden = !run;
-      if (!run) return;
+      if (!run) return before !== "";
       this.badge.dataset.state = run.state;
       const [what, when] = runInWords(run);
       if (this.state.textContent !== what) this.state.textContent = what; // said again only when it is new
       this.when.textContent = when;
       const by = person(run.actor);
       this.badge.title = [`${what} ${when}`.trim(), by && `by ${by}`, run.message].filter(Boolean).join(" · ");
+      return before !== this.badge.innerText;
     }
 
     paint() {
@@ -284,7 +288,7 @@
       this.note.textContent = job.description ?? "";
       const by = person(info.lastRun?.actor);
       this.last.textContent = info.lastRun
-        ? `${[runInWords(info.lastRun).filter(Boolean).join(" "), by && `by ${by}`].filter(Boolean).join(", ")}.`
+        ? `${[runInWords(info.lastRun).filter(Boolean).join(" ").replace(" ·", ","), by && `by ${by}`].filter(Boolean).join(", ")}.`
         : "It has not run yet.";
       for (const one of [this.about, this.note]) one.hidden = !one.textContent;
       this.busy(false);
@@ -295,6 +299,7 @@
     busy(yes) {
       this.go.disabled = yes;
       this.go.textContent = yes ? "Starting…" : "Start";
+      this.cancel.textContent = yes ? "Close" : "Cancel"; // what is under way is not cancelled by leaving
     }
 
     /** `title`, then `text`, then `id` as code. Good news goes by itself after a while, bad news stays. */
@@ -303,7 +308,7 @@
       this.toggleAttribute("data-raised", Boolean(document.querySelector(`${BUTTON}[data-fixed]`))); // not upon it
       const close = make("button", { type: "button", "aria-label": "Dismiss" }, "×");
       const made = make("div", { class: bad ? "toast bad" : "toast" },
-        make("p", {}, make("b", {}, title), text ?? "", text && id ? " " : "", id ? make("code", {}, id) : ""), close);
+        make("p", {}, make("b", {}, title), sentence(text ?? ""), text && id ? " " : "", id ? make("code", {}, id) : ""), close);
       close.addEventListener("click", () => made.remove());
       (bad ? this.urgent : this.polite).replaceChildren(made);
       (bad ? this.polite : this.urgent).replaceChildren();
@@ -314,6 +319,12 @@
       for (const type of ["pointerenter", "focusin"]) made.addEventListener(type, stay);
       for (const type of ["pointerleave", "focusout"]) made.addEventListener(type, leave);
       leave();
+    }
+
+    /** What was written and complained of on one dataset's page has no place on the next. Good news goes by itself. */
+    clear() {
+      this.reason.value = "";
+      this.urgent.replaceChildren();
     }
 
     paint() {
@@ -335,6 +346,7 @@
       this.info = null;
       this.asked = 0;
       this.starting = false;
+      this.crowded = null; // the header that has no room for the button
       this.timers = {};
       this.ask(2000);
       this.after("fallback", FALLBACK_AFTER, () => this.place());
@@ -345,13 +357,15 @@
       this.leaving.abort();
       for (const timer of Object.values(this.timers)) clearTimeout(timer);
       this.element?.remove();
-      overlay().dialog.close();
+      if (!shared) return;
+      shared.dialog.close();
+      shared.clear();
     }
 
     /** "2 minutes ago" becomes "3 minutes ago". */
     clock() {
       this.after("clock", MINUTE, () => {
-        this.element?.showRun(this.info?.lastRun);
+        this.showRun();
         this.clock();
       });
     }
@@ -396,8 +410,12 @@
         this.element.pressed = () => this.pressed();
       }
       this.element.allow(this.blocked());
-      this.element.showRun(this.info.lastRun);
+      this.showRun();
       this.place();
+    }
+
+    showRun() {
+      if (this.element?.showRun(this.info?.lastRun) && this.element.isConnected) this.refit();
     }
 
     /** Why the button cannot be pressed; null when it can. */
@@ -411,21 +429,56 @@
       if (!this.element) return;
       const header = document.querySelector(HEADER);
       const home = header?.querySelector(ACTIONS) ?? header;
-      if (home) {
+      if (home && home !== this.crowded) {
         if (this.element.parentNode !== home) {
           this.element.removeAttribute("data-fixed");
           home.prepend(this.element);
           this.element.paint();
+          this.fit(header, home);
         }
-      } else if (performance.now() - this.since >= FALLBACK_AFTER - 50 && !showsGraph()) {
-        if (!this.element.isConnected) {
+      } else if (home || (performance.now() - this.since >= FALLBACK_AFTER - 50 && !showsGraph())) {
+        if (this.element.parentNode !== document.body) {
           this.element.setAttribute("data-fixed", "");
           document.body.append(this.element);
           this.element.paint();
+          this.squeeze();
         }
       } else {
         this.element.remove();
       }
+    }
+
+    /** The header cuts off what it has no room for: then the badge is a dot, or else the button stands in the corner. */
+    fit(header, home) {
+      const cut = () => {
+        const edge = header.getBoundingClientRect().right + 1;
+        return [this.element, home, home.lastElementChild].some((one) => one.getBoundingClientRect().right > edge);
+      };
+      this.element.removeAttribute("data-short");
+      if (!cut()) return;
+      this.element.setAttribute("data-short", "");
+      if (!cut()) return;
+      this.crowded = home;
+      this.place();
+    }
+
+    /** In the corner there is as much room as the window is wide. */
+    squeeze() {
+      this.element.removeAttribute("data-short");
+      this.element.toggleAttribute("data-short", this.element.getBoundingClientRect().left < 8);
+    }
+
+    /** The window has another size, or the badge another length: there may be room now, or none any more. */
+    refit() {
+      if (!this.element) return;
+      const focused = this.element.matches(":focus-within");
+      this.crowded = null;
+      const header = document.querySelector(HEADER);
+      const home = header?.querySelector(ACTIONS) ?? header;
+      if (home && this.element.parentNode === home) this.fit(header, home);
+      else this.place();
+      if (this.element.parentNode === document.body) this.squeeze();
+      if (focused && !this.element.matches(":focus-within")) this.element.button.focus();
     }
 
     pressed() {
@@ -479,7 +532,7 @@
         }
         if (got.status === 200 && got.body.state) {
           this.info = { ...this.info, lastRun: { ...this.info?.lastRun, ...got.body, runId } };
-          this.element?.showRun(this.info.lastRun);
+          this.showRun();
           if (OVER.has(got.body.state)) return;
         } else if ([401, 403, 404].includes(got.status)) {
           return; // it is not for this user's eyes (any more)
@@ -524,6 +577,11 @@
     };
   }
   addEventListener("popstate", () => queueMicrotask(look));
+  let resized = 0;
+  addEventListener("resize", () => {
+    cancelAnimationFrame(resized);
+    resized = requestAnimationFrame(() => view?.refit()); // once a frame, however often it is told
+  });
   addEventListener("visibilitychange", () => {
     if (!document.hidden && view && performance.now() - view.asked > STALE_AFTER) view.ask();
   });

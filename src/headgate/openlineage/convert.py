@@ -42,6 +42,7 @@ from headgate.openlineage.wire import (
 
 #: {entityType, entityUrn, aspectName, changeType, aspect}. Answers share parts of aspects: they are to be read only.
 Mcp = dict[str, Any]
+_THERE: Final = {"removed": False}
 #: What was left out of events, counted by what it was.
 Tally = Counter[str]
 _RDD: Final = ("map", "map_partitions", "flatmap", "filter", "distinct")
@@ -130,7 +131,7 @@ def _dataset(found: Found, options: Options, out: _Out, at: int, now: int, *, ou
     urn, facets = found.urn, found.facets
     platform = f"urn:li:dataPlatform:{urn.platform}"
     out.add("dataset", urn.text, "datasetKey", {"platform": platform, "name": urn.name, "origin": urn.env})
-    out.add("dataset", urn.text, "status", {"removed": False})
+    out.add("dataset", urn.text, "status", _THERE)
     if facets.schema is not None and options.include_schema_metadata and found.platform is not None:
         schema = schema_metadata(facets.schema, found.platform, options)
         if schema is not None:
@@ -269,14 +270,14 @@ class _Conversion:
         if described is not None:
             job["description"] = described
         out.add("dataFlow", named.flow_urn, "dataFlowInfo", flow)
-        out.add("dataFlow", named.flow_urn, "status", {"removed": False})
+        out.add("dataFlow", named.flow_urn, "status", _THERE)
         if options.platform_instance:
             platform = f"urn:li:dataPlatform:{named.orchestrator}"
             urn = f"urn:li:dataPlatformInstance:({platform},{options.platform_instance})"
             out.add("dataFlow", named.flow_urn, "dataPlatformInstance", {"platform": platform, "instance": urn})
             out.add("dataJob", named.job_urn, "dataPlatformInstance", {"platform": platform, "instance": urn})
         out.add("dataJob", named.job_urn, "dataJobInfo", job)
-        out.add("dataJob", named.job_urn, "status", {"removed": False})
+        out.add("dataJob", named.job_urn, "status", _THERE)
         self._tags_and_owners(named, aspects.flow_tags(properties.tags))
 
     def _tags_and_owners(self, named: Names, flow_tags: list[str] | None) -> None:

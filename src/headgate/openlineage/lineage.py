@@ -15,14 +15,19 @@ UNKNOWN: Final = "urn:li:corpuser:UNKNOWN"
 DATAHUB: Final = "urn:li:corpuser:datahub"
 
 
-#: What one field is made of: the operation ("" where nothing is known of it), and the URNs of schemaFields, downstream
-#: and upstreams. A plain tuple, because there are thousands of them.
-Lineage = tuple[str, str, Sequence[str]]
+#: A column: the URN of its dataset, and its name.
+Column = tuple[str, str]
+#: What one column is made of: the operation ("" where nothing is known of it), the column, and those it comes from. A
+#: plain tuple, because there are thousands of them.
+Lineage = tuple[str, Column, Sequence[Column]]
 
 
-_Known = dict[tuple[Text, Text], tuple[str, str] | None]
+#: URNs of the datasets that input fields name; None where they name none.
+_Known = dict[tuple[Text, Text], str | None]
 _Inputs = Sequence[InputField | None]
 _NOTHING: Final[dict[str, None]] = {}
+#: How sure a pair of columns is. One object for all of them: answers are to be read only.
+_HALF: Final = {"confidenceScore": 0.5}
 
 
 class Pairs:
@@ -44,85 +49,74 @@ class Pairs:
             UnconvertibleEvent: there are more pairs, or more text in them, than the limits allow.
         """
         lineage: list[Lineage] = []
-        known: dict[tuple[Text, Text], tuple[str, str] | None] = {}
+        known: _Known = {}
         for name, field in (facet.fields or {}).items():
             if field is None or not field.inputFields:
                 continue
-            downstream = f"urn:li:schemaField:({urn.text},{name})"
             inputs, joined = field.inputFields, _NOTHING
             if not self._options.include_indirect_column_lineage:
                 inputs, joined = _without_indirect(inputs)
             if self._options.released:
-                self._united(inputs, joined, downstream, known, lineage)
+                self._united(inputs, joined, (urn.text, name), known, lineage)
             else:
-                self._paired(inputs, joined, downstream, known, lineage)
+                self._paired(inputs, joined, (urn.text, name), known, lineage)
             limits = self._options.limits
             if self._count > limits.pairs or self._characters > limits.characters:
                 raise UnconvertibleEvent(
                     f"the column lineage has more than {limits.pairs:,} pairs or {limits.characters:,} characters"
                 )
-        return lineage, list(dict.fromkeys(one[0] for one in known.values() if one is not None))
+        return lineage, list(dict.fromkeys(one for one in known.values() if one is not None))
 
     def _paired(
-        self, inputs: _Inputs, joined: dict[str, None], downstream: str, known: _Known, lineage: list[Lineage]
+        self, inputs: _Inputs, joined: dict[str, None], column: Column, known: _Known, lineage: list[Lineage]
     ) -> None:
         """An entry a pair. This is the innermost loop of the whole conversion."""
-        characters = 0
+        before, characters = len(lineage), 0
         query = self._query
         for one in inputs:
-            if one is None:
+            if one is None or (source := self._source(one, known)) is None:
                 continue
-            key, column = (one.namespace, one.name), one.field
-            start = known[key] if key in known else known.setdefault(key, self._start(one))
-            if start is None or type(column) is not str:
-                upstream = self._upstream(one, known)
-                if upstream is None:
-                    continue
-            else:
-                upstream = f"{start[1]}{column})"
             operation = _said(one, joined)
             if query:
                 operation = self._operation(operation)
-            self._count += 1
-            characters += len(operation) + len(downstream) + len(upstream)
-            lineage.append((operation, downstream, (upstream,)))
-        self._characters += characters
+            characters += len(operation) + len(source[0]) + len(source[1])
+            lineage.append((operation, column, (source,)))
+        count = len(lineage) - before
+        self._count += count
+        self._characters += characters + count * (len(column[0]) + len(column[1]))
 
     def _united(
-        self, inputs: _Inputs, joined: dict[str, None], downstream: str, known: _Known, lineage: list[Lineage]
+        self, inputs: _Inputs, joined: dict[str, None], column: Column, known: _Known, lineage: list[Lineage]
     ) -> None:
-        """As released: an entry a field, its upstreams once in the order of their URNs, with the words of all."""
+        """As released: an entry a field, its sources once in the order of their URNs, with the words of all."""
         words = dict(joined)
-        upstreams: list[str] = []
+        sources: dict[str, Column] = {}
         for one in inputs:
-            if one is not None and (upstream := self._upstream(one, known)) is not None:
-                upstreams.append(upstream)
+            if one is not None and (source := self._source(one, known)) is not None:
+                sources[field_urn(source)] = source
                 words |= words_of(one)
-        if upstreams:
-            ordered = sorted_as_java(set(upstreams))
+        if sources:
             operation = self._operation(",".join(sorted(words, key=lower_key)))
-            self._count += len(ordered)
-            self._characters += len(ordered) * (len(operation) + len(downstream)) + sum(map(len, ordered))
-            lineage.append((operation, downstream, ordered))
+            self._count += len(sources)
+            self._characters += len(sources) * (len(operation) + len(column[0]) + len(column[1]))
+            self._characters += sum(map(len, sources))
+            lineage.append((operation, column, [sources[urn] for urn in sorted_as_java(sources)]))
 
-    def _upstream(self, one: InputField, known: _Known) -> str | None:
-        """The URN of an input field; None, and counted, where it names no dataset or no field."""
-        key = (one.namespace, one.name)
-        if key in known:
-            start = known[key]
-        else:
-            start = known[key] = self._start(one)
-        column = one.field if type(one.field) is str else text(one.field)
-        if start is None or column is None:
+    def _source(self, one: InputField, known: _Known) -> Column | None:
+        """The column an input field names; None, and counted, where it names no dataset or no field."""
+        key, column = (one.namespace, one.name), one.field
+        urn = known[key] if key in known else known.setdefault(key, self._urn(*key))
+        if type(column) is not str:
+            column = text(column)
+        if urn is None or column is None:
             self.dropped += 1
             return None
-        return f"{start[1]}{column})"
+        return urn, column
 
-    def _start(self, one: InputField) -> tuple[str, str] | None:
-        """A dataset's URN, and how the URNs of its fields begin."""
-        namespace, name = text(one.namespace), text(one.name)
+    def _urn(self, namespace: Text, name: Text) -> str | None:
+        namespace, name = text(namespace), text(name)
         urn = self._resolver.urn(namespace, name) if namespace is not None and name is not None else None
-        return None if urn is None else (urn.text, f"urn:li:schemaField:({urn.text},")
+        return None if urn is None else urn.text
 
     def _operation(self, said: str) -> str:
         if not self._query:
@@ -172,6 +166,10 @@ def words_of(one: InputField) -> dict[str, None]:
 
 def _part(value: Any) -> str:
     return value if type(value) is str else text(value) or "null"
+
+
+def field_urn(column: Column) -> str:
+    return f"urn:li:schemaField:({column[0]},{column[1]})"
 
 
 def pointer(part: str) -> str:
@@ -225,30 +223,36 @@ def input_output(
             edge = {"destinationUrn": urn, "lastModified": stamp, "created": stamp}
             operations.append({"op": "add", "path": f"/{kind}/{pointer(urn)}", "value": edge})
     paths = lineage_paths(lineage, options)
-    operations += [{"op": "add", "path": path, "value": {"confidenceScore": 0.5}} for path in paths]
+    operations += [{"op": "add", "path": path, "value": _HALF} for path in paths]
     return operations
+
+
+class _Pointers(dict[str, str]):
+    """URNs as they stand in a path. Those of datasets come again and again."""
+
+    def __missing__(self, urn: str) -> str:
+        found = self[urn] = pointer(urn)
+        return found
 
 
 def lineage_paths(lineage: Sequence[Lineage], options: Options) -> list[str]:
     """The path of every pair in a patch."""
     paths: list[str] = []
-    last, head = ("", ""), ""
-    for operation, downstream, upstreams in lineage:
-        if (operation, downstream) != last:
-            last = (operation, downstream)
-            said = escaped(operation) if options.escape_operations else operation
-            head = f"/fineGrainedLineages/{said or 'TRANSFORM'}/{pointer(downstream)}/NONE/"
-        paths += [head + pointer(upstream) for upstream in upstreams]
+    datasets = _Pointers()
+    for operation, (urn, column), sources in lineage:
+        said = (escaped(operation) if options.escape_operations else operation) or "TRANSFORM"
+        start = f"/fineGrainedLineages/{said}/urn:li:schemaField:({datasets[urn]},{pointer(column)})/NONE"
+        paths += [f"{start}/urn:li:schemaField:({datasets[one]},{pointer(name)})" for one, name in sources]
     return paths
 
 
 def _whole(lineage: Lineage) -> dict[str, Any]:
-    operation, downstream, upstreams = lineage
+    operation, column, sources = lineage
     made: dict[str, Any] = {
         "upstreamType": "FIELD_SET",
-        "upstreams": list(upstreams),
+        "upstreams": [field_urn(source) for source in sources],
         "downstreamType": "FIELD_SET",
-        "downstreams": [downstream],
+        "downstreams": [field_urn(column)],
         "confidenceScore": 0.5,
     }
     if operation:

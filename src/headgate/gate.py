@@ -159,7 +159,7 @@ class Gate:
                 cause=cause,
                 arguments=dict(arguments),
                 previous=previous,
-                implicit=implicit,
+                implicit=implicit or targets.implied(job, arguments),
                 timeout=timeout,
                 queue=queue,
             )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import Forbidden, Invalid
+from headgate.flow import targets
 from headgate.flow.resolve import LONGEST, Rule, RuleKind, RuleSource
 from headgate.flow.targets import allowed, checked, implicit_job, parse_target, target_of
 from headgate.model import JobName, Origin
@@ -206,3 +207,15 @@ def test_a_target_that_is_not_allowed_is_not_kept() -> None:
     assert "earnings" not in str(raised.value)
     assert "123456789012" not in str(raised.value)
     assert checked(kept(job="j"), {"j"}, arns=["arn:aws:states:*:999999999999:*"]).job == "j"
+
+
+def test_a_run_that_brings_a_recipe_makes_its_job() -> None:
+    """`ingestion:NAME` with a recipe is a job of the engine `recipe`, one run at a time; without one it is none."""
+    job = targets.implied("ingestion:urn-of-source", {targets.RECIPE: "{}"})
+
+    assert job is not None
+    assert (job.name, job.engine, job.target, job.max_concurrent_runs) == ("ingestion:urn-of-source", "recipe", {}, 1)
+    assert targets.implied("ingestion:urn-of-source", {}) is None
+    assert targets.implied("ingestion:", {targets.RECIPE: "{}"}) is None
+    assert targets.implied("other", {targets.RECIPE: "{}"}) is None
+    assert len(targets.implicit_ingestion("x" * 400).name) == 255

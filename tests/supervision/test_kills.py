@@ -231,7 +231,7 @@ def test_a_watcher_that_raises_is_told_again(running: Running, monkeypatch: pyte
 def test_garbage_harms_no_launcher(running: Running, garbage: bytes) -> None:
     """A launcher answers nonsense with `bad`, and starts the next run as if nothing had been."""
     running.start("before", "echo up")
-    launcher = running.launchers._launcher("", ())  # pyright: ignore[reportPrivateUsage] -- no public way is so rude
+    launcher = next(iter(running.launchers._running.values()))  # pyright: ignore[reportPrivateUsage] -- no public way is so rude
     connection = launcher._connection  # pyright: ignore[reportPrivateUsage] -- as above
     connection.send(garbage)
     answer = json.loads(connection.recv(4096))

@@ -1,9 +1,12 @@
-"""This file is where what a rule or a DataJob names on AWS becomes a job, and where its ARN must be an allowed one."""
+"""This file is where what nobody declared becomes a job: what a rule or a DataJob names on AWS, a recipe that is given.
+
+What is named on AWS must have an allowed ARN.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -148,6 +151,45 @@ def implicit_job(target: Target) -> Job:
         description="Made when a dataset's rule or DataJob first named its target.",
         origin=Origin.API,
     )
+
+
+#: What the names of jobs begin with that are made of the recipes their runs are given.
+INGESTION: Final = "ingestion:"
+#: The argument that holds such a run's recipe: JSON text, its `${…}` not put in.
+RECIPE: Final = "--recipe_json"
+
+
+def implicit_ingestion(name: str, *, at_most: int = 1) -> Job:
+    """The job `ingestion:NAME`, of the engine `recipe` and without a recipe of its own: each run brings one.
+
+    Hand it to `Gate.ask` or `Gate.start` as `implicit`, with the arguments
+
+    * `--recipe_json`: the recipe as JSON text, its `${…}` as they are (needed);
+    * `--version`: of acryl-datahub: a number, a wheel's URL, or one of bundled, native and latest, which mean the
+      installed one;
+    * `--task`: `TEST_CONNECTION` only tries the source's connection; anything else ingests;
+    * `--debug_mode`: `true` for DataHub's debug log;
+    * `--extra_env_vars` (a JSON object), `--extra_pip_requirements` and `--extra_pip_plugins` (JSON lists), as in
+      DataHub's execution requests.
+
+    Other arguments are kept with the run and mean nothing to the engine. A job that is declared with a recipe takes
+    none of these. Two runs of one source at once would write over each other, so one is the limit (`at_most`).
+    """
+    return Job(
+        name=JobName(f"{INGESTION}{name}"[:255]),
+        engine="recipe",
+        target={},
+        max_concurrent_runs=at_most,
+        description="Made when a run of it was first asked for; each run brings its recipe.",
+        origin=Origin.API,
+    )
+
+
+def implied(job: str, arguments: Mapping[str, str]) -> Job | None:
+    """The job that a name and the arguments of a run make; None: it has to be there already."""
+    if job.startswith(INGESTION) and len(job) > len(INGESTION) and RECIPE in arguments:
+        return implicit_ingestion(job.removeprefix(INGESTION))
+    return None
 
 
 def allowed(target: Target, patterns: Sequence[str]) -> bool:

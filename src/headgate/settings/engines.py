@@ -62,13 +62,20 @@ _COMMAND: Final = Part(
     expected="a list of a program and its arguments",
     description="A program and its arguments, started without a shell.",
 )
+_PLUGINS: Final = Part(
+    name="plugins",
+    expected="a list of plugins of acryl-datahub or of packages",
+    description="What a recipe needs beside its source's own plugin: plugins of acryl-datahub by name (`s3`), packages"
+    " as pip takes them (`my-source==1.2`).",
+)
+_VERSION: Final = pattern("a version such as 1.7.0.17", r"\d+(\.\w+)*")
 _LIMITS: Final = (
     _optional("memory", SIZE, "The most memory the process tree may use."),
     _optional("cpu", CORES, "How many CPUs the process tree may use."),
 )
 
 #: Lists of texts, and what each of them must be.
-_LISTS: Final[Mapping[str, Kind[str]]] = {"env": _VARIABLE, "command": _WORD}
+_LISTS: Final[Mapping[str, Kind[str]]] = {"env": _VARIABLE, "command": _WORD, "plugins": TEXT}
 
 ENGINES: Final[Mapping[str, EngineKeys]] = {
     "local": EngineKeys(
@@ -86,7 +93,18 @@ ENGINES: Final[Mapping[str, EngineKeys]] = {
     "recipe": EngineKeys(
         description="A DataHub ingestion recipe, in a process on this machine.",
         exactly_one=("recipe",),
-        keys=(_optional("recipe", PATH, "The recipe's file."), _ENV, *_LIMITS),
+        keys=(
+            _optional("recipe", PATH, "The recipe's file: YAML, JSON or TOML, as `datahub ingest` takes it."),
+            _optional(
+                "version",
+                _VERSION,
+                "The version of acryl-datahub it runs with; by default the one that is installed. Another one is"
+                " installed once, into a folder of its own, with the plugins the recipe needs.",
+            ),
+            _PLUGINS,
+            _ENV,
+            *_LIMITS,
+        ),
     ),
     "step_functions": EngineKeys(
         description="An execution of an AWS Step Functions state machine.",

@@ -13,8 +13,17 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from headgate.supervision.handing import VARIABLE
 
-def call_warm(call: str, arguments: Sequence[str], environ: dict[str, str]) -> NoReturn:
+_secrets: dict[str, str] = {}
+
+
+def secrets() -> dict[str, str]:
+    """The values that were handed to this run's process, by name. They are kept in its memory and nowhere else."""
+    return dict(_secrets)
+
+
+def call_warm(call: str, arguments: Sequence[str], environ: dict[str, str], secrets: dict[str, str]) -> NoReturn:
     """Call `module:function` as a fresh interpreter would run it, and leave with the exit code it returns.
 
     The function's exceptions are printed and mean 1. `atexit` is run and threads are waited for, as at any end.
@@ -23,6 +32,7 @@ def call_warm(call: str, arguments: Sequence[str], environ: dict[str, str]) -> N
     try:
         os.environ.clear()
         os.environ.update(environ)
+        _secrets.update(secrets)
         time.tzset()
         code = _call(call, arguments)
     except BaseException:  # noqa: BLE001 -- a job's end, whatever it is, is told by code and traceback
@@ -42,8 +52,18 @@ def main() -> None:
     """Call cold; the last argument is {"call": "module:function", "arguments": [...], "path": [folders]}."""
     config = json.loads(sys.argv[-1])
     sys.path[:0] = config["path"]
+    _secrets.update(read_secrets())
     code = _call(config["call"], config["arguments"])
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def read_secrets() -> dict[str, str]:
+    """Read what was handed over by pipe, once; nothing where there is no pipe."""
+    fd = os.environ.pop(VARIABLE, "")
+    if not fd.isdigit():
+        return {}
+    with open(int(fd), "rb") as pipe:  # noqa: PTH123 -- a descriptor has no path
+        return json.loads(pipe.read() or b"{}")
 
 
 def _call(call: str, arguments: Sequence[str]) -> object:

@@ -3,7 +3,7 @@
 Started as `python -I [-S] -c … CONFIG` with its only connection on descriptor 3: a socket pair, so that there is no
 name on disk that a stranger could connect to and none that could be too long. Requests and answers are JSON:
 
-    {"directory": …, "environ": {…}, "spec": {…}, "modules": […]}
+    {"directory": …, "environ": {…}, "spec": {…}, "modules": […], "secrets": {…}}
     -> {"pid": …, "start": …}  or  {"no": reason, "text": …}
 
 `no` is `stale` (a module's file changed since it was imported), `threads` (importing started threads, forking would
@@ -113,8 +113,8 @@ class _Launcher:
 
     def _launch(self, message: bytes, request: dict[str, Any]) -> dict[str, Any]:
         directory = str(request["directory"])
-        if not isinstance(request["environ"], dict) or not isinstance(request["spec"], dict):
-            raise TypeError("environ and spec must be objects")
+        if not all(isinstance(one, dict) for one in (request["environ"], request["spec"], request.get("secrets", {}))):
+            raise TypeError("environ, spec and secrets must be objects")
         if not os.access(directory, os.W_OK):
             raise _Refused("bad", f"there is no run directory {directory}")
         self._import([str(name) for name in request.get("modules") or ()])

@@ -26,8 +26,8 @@ _TRIES: Final = 3
 _ANSWER_WITHIN: Final = 10.0  #: seconds; a fork takes about one millisecond
 _SOURCE: Final = str(Path(headgate.__file__).parents[1])
 # appended, not put first: installed packages must not stand before the standard library
-_BOOT: Final = f"import sys; sys.path.append({_SOURCE!r}); from headgate.supervision.launcher import main; main()"
-_COLD: Final = f"import sys; sys.path.append({_SOURCE!r}); from headgate.supervision.calling import main; main()"
+_BOOT: Final = "import sys; sys.path.append({!r}); from headgate.supervision.launcher import main; main()"
+_COLD: Final = "import sys; sys.path.append({!r}); from headgate.supervision.calling import main; main()"
 
 _LEAVES_WITHIN: Final = 0.3  #: seconds given to idle launchers to end, so that we can collect them
 
@@ -50,6 +50,18 @@ class Warm:
     name: str
     modules: Sequence[str]  #: imported once; `module:name` also looks the name up, for packages that load lazily
     path: Sequence[str] = ()
+    python: str = ""  #: another interpreter than the supervisor's
+    source: str = ""  #: the folder that interpreter finds our own package in
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Which launcher: those asking for the same kind share one. The light one has no name."""
+
+    python: str
+    source: str
+    name: str = ""
+    path: tuple[str, ...] = ()
 
 
 class _Gone(Exception):
@@ -77,21 +89,32 @@ class Launchers:
         self._cgroups = cgroups
         self._closed = False
         self._lock = threading.Lock()
-        self._running: dict[tuple[str, tuple[str, ...]], _Launcher] = {}
+        self._running: dict[_Kind, _Launcher] = {}
         self._ended: list[int] = []
-        self._unsafe: dict[str, str] = {}  #: modules that are started cold, and why
+        self._unsafe: dict[_Kind, str] = {}  #: what is started cold, and why
 
-    def command(self, directory: str, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Started:
+    def command(
+        self,
+        directory: str,
+        spec: Mapping[str, Any],
+        environ: Mapping[str, str],
+        secrets: Mapping[str, str] | None = None,
+    ) -> Started:
         """Have the light launcher start the command of `spec` in `directory`.
 
         Raises:
             EngineUnavailable: no launcher can be started, or it cannot fork.
             EngineRefused: the environment is larger than a launcher takes.
         """
-        request = {"directory": directory, "environ": dict(environ), "spec": dict(spec)}
+        request = {
+            "directory": directory,
+            "environ": dict(environ),
+            "spec": dict(spec),
+            "secrets": dict(secrets or {}),
+        }
         problem = ""
         for _ in range(_TRIES):
-            launcher = self._launcher("", ())
+            launcher = self._launcher(_Kind(self._python, _SOURCE))
             try:
                 answer = launcher.ask(request, _ANSWER_WITHIN)
             except _Gone as gone:
@@ -103,19 +126,28 @@ class Launchers:
             problem = str(answer.get("text"))
         raise EngineUnavailable(f"no process could be started for {Path(directory).name}: {problem}")
 
-    def python(self, directory: str, spec: Mapping[str, Any], environ: Mapping[str, str], warm: Warm) -> Started | str:
+    def python(
+        self,
+        directory: str,
+        spec: Mapping[str, Any],
+        environ: Mapping[str, str],
+        warm: Warm,
+        secrets: Mapping[str, str] | None = None,
+    ) -> Started | str:
         """Have the warm launcher start the call of `spec` in `directory`; a text says why it has to be started cold."""
-        if known := next((self._unsafe[name] for name in warm.modules if name in self._unsafe), None):
+        kind = _Kind(warm.python or self._python, warm.source or _SOURCE, warm.name, tuple(warm.path))
+        if known := self._unsafe.get(kind):
             return known
         request = {
             "directory": directory,
             "environ": dict(environ),
             "spec": dict(spec),
             "modules": list(warm.modules),
+            "secrets": dict(secrets or {}),
         }
         problem = ""
         for _ in range(_TRIES):
-            launcher = self._launcher(warm.name, tuple(warm.path))
+            launcher = self._launcher(kind)
             try:
                 answer = launcher.ask(request, self._import_within)
             except _Gone as gone:
@@ -127,14 +159,16 @@ class Launchers:
             problem = str(answer.get("text"))
             self._discard(launcher)
             if answer.get("no") == "threads":
-                self._unsafe.update(dict.fromkeys(warm.modules, problem))
+                self._unsafe[kind] = problem
                 break
         return problem
 
-    def cold(self, call: str, arguments: Sequence[str], path: Sequence[str]) -> list[str]:
+    def cold(self, call: str, arguments: Sequence[str], warm: Warm | None) -> list[str]:
         """Return the command that calls `module:function` in an interpreter of its own."""
-        config = json.dumps({"call": call, "arguments": list(arguments), "path": list(path)})
-        return [self._python, "-I", "-c", _COLD, config]
+        path = list(warm.path) if warm else []
+        config = json.dumps({"call": call, "arguments": list(arguments), "path": path})
+        python, source = (warm.python, warm.source) if warm else ("", "")
+        return [python or self._python, "-I", "-c", _COLD.format(source or _SOURCE), config]
 
     def pids(self) -> list[int]:
         """Return the pids of the launchers that are up (or were, when last heard of)."""
@@ -160,20 +194,20 @@ class Launchers:
             _wait(one.pid, give_up - time.monotonic())
         self.reap()
 
-    def _launcher(self, name: str, path: tuple[str, ...]) -> _Launcher:
+    def _launcher(self, kind: _Kind) -> _Launcher:
         with self._lock:
             if self._closed:
                 raise EngineUnavailable("the local engine is closing; nothing more is started")
-            found = self._running.get((name, path))
+            found = self._running.get(kind)
             if found is None:
-                found = self._start(name, path)
-                self._running[name, path] = found
+                found = self._start(kind)
+                self._running[kind] = found
             return found
 
-    def _start(self, name: str, path: tuple[str, ...]) -> _Launcher:
-        idle = self._warm_idle if name else None
-        config = json.dumps({"idle": idle, "path": list(path), "cgroups": self._cgroups})
-        isolated = ["-I"] if name else ["-I", "-S"]
+    def _start(self, kind: _Kind) -> _Launcher:
+        idle = self._warm_idle if kind.name else None
+        config = json.dumps({"idle": idle, "path": list(kind.path), "cgroups": self._cgroups})
+        isolated = ["-I"] if kind.name else ["-I", "-S"]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # a descriptor that already has the wanted number would keep its close-on-exec flag
         passed = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, CONNECTION + 7)
@@ -181,9 +215,9 @@ class Launchers:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             errors = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             pid = os.posix_spawn(
-                self._python,
-                [self._python, *isolated, "-c", _BOOT, config],
-                {**self._environ, **(_NO_THREADS if name else {})},
+                kind.python,
+                [kind.python, *isolated, "-c", _BOOT.format(kind.source), config],
+                {**self._environ, **(_NO_THREADS if kind.name else {})},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
                     (os.POSIX_SPAWN_DUP2, 0, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from headgate.supervision import records
@@ -26,6 +26,9 @@ class Work:
     cpu: float | None = None  #: cores
     timeout: float | None = None  #: seconds; kept by the shim, so it holds while no supervisor lives
     grace: float = 10.0  #: seconds between asking and forcing, when the timeout ends it
+    #: Handed over in memory and by pipe, see `headgate.supervision.calling.secrets`: never on disk, in argv or in the
+    #: environment. What the process writes to its log is masked.
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from headgate.supervision import records, starting, tree
+
+if TYPE_CHECKING:
+    from headgate.supervision.pumping import Pump
 
 LARGEST: Final = 1 << 20  #: bytes of a request
 
@@ -28,7 +31,7 @@ _LAST_PASS: Final = 0.1
 
 
 def stand_by(connection: socket.socket, launcher: records.Identity, cgroups: str | None) -> NoReturn:
-    """Wait for the one run this shim is for ({"directory", "environ", "spec"}), supervise it, and leave.
+    """Wait for the one run this shim is for ({"directory", "environ", "spec", "secrets"}), supervise it, and leave.
 
     Forked ahead of time, because that is most of what a start costs. Leaves too when the launcher ends first.
     """
@@ -46,7 +49,8 @@ def stand_by(connection: socket.socket, launcher: records.Identity, cgroups: str
             lock = records.take_lock(request["directory"])
             if lock is not None and not records.exists(request["directory"], records.SHIM):
                 shim = {**me._asdict(), "launcher": launcher._asdict()}
-                _Shim(request["directory"], request["spec"]).run(request["environ"], shim, cgroups)
+                secrets = request.get("secrets") or {}
+                _Shim(request["directory"], request["spec"], secrets).run(request["environ"], shim, cgroups)
     except BaseException:  # noqa: BLE001 -- whatever it was, it must not run on in the launcher's loop
         traceback.print_exc()
     finally:
@@ -57,9 +61,11 @@ def stand_by(connection: socket.socket, launcher: records.Identity, cgroups: str
 class _Shim:
     """The state of one run between its start and its exit record."""
 
-    def __init__(self, directory: str, spec: records.Record) -> None:
+    def __init__(self, directory: str, spec: records.Record, secrets: dict[str, str]) -> None:
         self.directory = directory
         self.spec = spec
+        self.secrets = secrets
+        self.pump: Pump | None = None  #: between the job and its log, where there are secrets to mask
         self.cgroup: str | None = None
         self.main = 0
         self.code: int | None = None
@@ -82,8 +88,8 @@ class _Shim:
                 cgroups, str(spec["id"]), memory=spec.get("memory"), cpu=spec.get("cpu")
             )
         try:
-            log = starting.open_log(self.directory, str(spec.get("note") or ""))
-            held = None if starting.simple(spec) else starting.fork(spec, environ, log, self.cgroup, enforced)
+            log = self._open_log()
+            held = None if starting.simple(spec) else self._fork(environ, log, enforced)
         except OSError as error:
             records.write(self.directory, records.SHIM, shim)
             self._could_not_start(error)
@@ -95,7 +101,7 @@ class _Shim:
             return
         if held is None:
             try:
-                self.main = starting.spawn(spec, environ, log)
+                self.main = starting.spawn(spec, environ, log, self.secrets)
             except OSError as error:
                 self._could_not_start(error)
                 return
@@ -104,7 +110,24 @@ class _Shim:
         self._started(held)
         os.close(log)
         environ.clear()
+        self.secrets.clear()
+        if self.pump is not None:
+            self.pump.start()  # a thread, and so only now: nothing is forked from here on
         self._watch()
+
+    def _open_log(self) -> int:
+        """What the job writes to: its log, or with secrets a pipe whose other end masks what goes to the log."""
+        log = starting.open_log(self.directory, str(self.spec.get("note") or ""))
+        if not self.secrets:
+            return log
+        from headgate.supervision.pumping import Pump  # noqa: PLC0415 -- most shims need none, and stay small
+
+        self.pump = Pump(log, self.secrets.values())
+        return self.pump.end
+
+    def _fork(self, environ: dict[str, str], log: int, enforced: set[str]) -> starting.Held:
+        unwanted = self.pump.mine if self.pump else ()
+        return starting.fork(self.spec, environ, self.secrets, enforced, log=log, cgroup=self.cgroup, unwanted=unwanted)
 
     def _started(self, held: starting.Held | None) -> None:
         job = {**records.identity(self.main)._asdict(), "at": time.time()}
@@ -207,6 +230,8 @@ class _Shim:
     def _end(self, record: records.Record) -> None:
         if self.main_exit:
             record = {**self.main_exit, "leftovers": self.leftovers}
+        if self.pump is not None:
+            self.pump.finish()
         tree.remove_cgroup(self.cgroup)
         _insist(lambda: records.write(self.directory, records.EXIT, record))
         self._notify()

@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Final, NamedTuple, NoReturn
 
-from headgate.supervision import records, tree
+from headgate.supervision import handing, records, tree
 
 COULD_NOT_START: Final = 127
 _CHANGED: Final = (
@@ -44,7 +44,7 @@ def simple(spec: records.Record) -> bool:
     return not (spec.get("call") or spec.get("memory") or spec.get("cpu"))
 
 
-def spawn(spec: records.Record, environ: dict[str, str], log: int) -> int:
+def spawn(spec: records.Record, environ: dict[str, str], log: int, secrets: dict[str, str]) -> int:
     """Start a command without copying this process first (vfork), and return its pid.
 
     Raises:
@@ -54,6 +54,7 @@ def spawn(spec: records.Record, environ: dict[str, str], log: int) -> int:
     executable = str(spec.get("executable") or argv[0])
     # the shim's own folder is of no use to it, and spawning knows no chdir
     _enter(str(spec["cwd"]))
+    pipe, environ = handing.hand_over(secrets, environ)
     try:
         return (os.posix_spawn if "/" in executable else os.posix_spawnp)(
             executable,
@@ -63,6 +64,7 @@ def spawn(spec: records.Record, environ: dict[str, str], log: int) -> int:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),
                 (os.POSIX_SPAWN_DUP2, log, 2),
+                *([] if pipe is None else [(os.POSIX_SPAWN_DUP2, pipe, handing.DESCRIPTOR)]),
             ],
             setsid=True,
             setsigmask=[],
@@ -70,16 +72,32 @@ def spawn(spec: records.Record, environ: dict[str, str], log: int) -> int:
         )
     except (OSError, ValueError) as error:
         raise _at(f"execute {executable}", error) from error
+    finally:
+        if pipe is not None:
+            os.close(pipe)
 
 
-def fork(spec: records.Record, environ: dict[str, str], log: int, cgroup: str | None, enforced: set[str]) -> Held:
-    """Fork the job, set up and ready but held: the shim publishes meanwhile, and should that die, nothing runs."""
+def fork(
+    spec: records.Record,
+    environ: dict[str, str],
+    secrets: dict[str, str],
+    enforced: set[str],
+    *,
+    log: int,
+    cgroup: str | None,
+    unwanted: tuple[int, ...],
+) -> Held:
+    """Fork the job, set up and ready but held: the shim publishes meanwhile, and should that die, nothing runs.
+
+    `unwanted`: descriptors of the shim's that the job must not have.
+    """
     held, go = os.pipe2(os.O_CLOEXEC)
     failure, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     pid = os.fork()
     if pid == 0:
-        os.close(go)
-        _become_the_job(spec, environ, enforced, log=log, told=told, held=held, cgroup=cgroup)
+        for fd in (go, *unwanted):
+            os.close(fd)
+        _become_the_job(spec, environ, secrets, enforced, log=log, told=told, held=held, cgroup=cgroup)
     os.close(held)
     os.close(told)
     return Held(pid, go, failure)
@@ -88,6 +106,7 @@ def fork(spec: records.Record, environ: dict[str, str], log: int, cgroup: str | 
 def _become_the_job(
     spec: records.Record,
     environ: dict[str, str],
+    secrets: dict[str, str],
     enforced: set[str],
     *,
     log: int,
@@ -114,9 +133,12 @@ def _become_the_job(
             # imported here only: the light launcher and the shims it forks stay small
             from headgate.supervision.calling import call_warm  # noqa: PLC0415
 
-            call_warm(str(spec["call"]), [str(one) for one in spec["arguments"]], environ)
+            call_warm(str(spec["call"]), [str(one) for one in spec["arguments"]], environ, secrets)
         argv = [str(one) for one in spec["argv"]]
         executable = str(spec.get("executable") or argv[0])
+        pipe, environ = handing.hand_over(secrets, environ)
+        if pipe is not None:
+            os.dup2(pipe, handing.DESCRIPTOR)
         try:
             os.execvpe(executable, argv, environ)  # noqa: S606 -- to run what the job says is what we are for
         except (OSError, ValueError) as error:

@@ -155,17 +155,19 @@ class Supervisor:
             "executable": work.executable,
         }
         if not work.call:
-            return self._launchers.command(directory, spec, work.environ)
+            return self._launchers.command(directory, spec, work.environ, work.secrets)
         if work.warm:
             called = {**spec, "call": work.call, "arguments": list(work.arguments)}
-            answer = self._launchers.python(directory, called, work.environ, work.warm)
+            answer = self._launchers.python(directory, called, work.environ, work.warm, work.secrets)
             if isinstance(answer, Started):
                 return answer
             if self.begun(work.id):
                 return self._published(directory)
             spec["note"] = f"started in a new interpreter, because {answer}"
-        argv = self._launchers.cold(work.call, work.arguments, work.warm.path if work.warm else ())
-        return self._launchers.command(directory, {**spec, "argv": argv, "executable": argv[0]}, work.environ)
+        argv = self._launchers.cold(work.call, work.arguments, work.warm)
+        return self._launchers.command(
+            directory, {**spec, "argv": argv, "executable": argv[0]}, work.environ, work.secrets
+        )
 
     def _published(self, directory: str) -> Started:
         shim = records.identified(records.read(directory, records.SHIM))

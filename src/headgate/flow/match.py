@@ -6,23 +6,13 @@ The texts returned here are the recorded reasons of decisions, so each begins wi
 
 from __future__ import annotations
 
-import hashlib
-
+from headgate.aws_lambda.messages import family_of, identity_of, unwanted
 from headgate.model import Event, ObjectFilter, StoredObject
-
-#: Names of objects that their writers have not finished, or that only say something about other objects.
-_UNFINISHED = (".tmp", ".part")
-_MARKERS = frozenset({"_SUCCESS"})
 
 
 def object_family(kind: str) -> str:
     """What an event kind says about the object: `created`, `removed`, or the kind itself where it says neither."""
-    name = kind.removeprefix("s3:")
-    if name.startswith("ObjectCreated:"):
-        return "created"
-    if name.startswith(("ObjectRemoved:", "LifecycleExpiration:")):
-        return "removed"
-    return name
+    return family_of(kind)
 
 
 def object_identity(stored: StoredObject, kind: str, fallback: str) -> str:
@@ -34,30 +24,20 @@ def object_identity(stored: StoredObject, kind: str, fallback: str) -> str:
     nor sequencer, `fallback` (the event's time and request id) takes their place: then two deliveries of one event in
     two different shapes may be two events, which the job's own exactly-once rule has to absorb.
     """
-    family = object_family(kind)
-    content = stored.version or stored.etag
-    if family == "removed" and stored.sequencer:
-        content = stored.version
-    if not content and not stored.sequencer:
-        content = "\0" + fallback  # no version or etag begins with a NUL
-    parts = ("object", stored.bucket, stored.key, content, stored.sequencer.upper(), family)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return identity_of(
+        bucket=stored.bucket,
+        key=stored.key,
+        version=stored.version,
+        etag=stored.etag,
+        sequencer=stored.sequencer,
+        kind=kind,
+        fallback=fallback,
+    )
 
 
 def skip_reason(stored: StoredObject) -> str | None:
     """Why this object is never ingested whatever the triggers say, or None."""
-    name = stored.key.rpartition("/")[2]
-    if not name:
-        return f"folder marker: key {stored.key!r} ends with '/'"
-    if name in _MARKERS:
-        return f"marker: {name!r} only says that a writer has finished"
-    if name.startswith("."):
-        return f"hidden: the name {name!r} starts with '.'"
-    if name.lower().endswith(_UNFINISHED):
-        return f"unfinished: the name {name!r} ends with {name[name.rindex('.') :]!r}"
-    if stored.size == 0:
-        return f"empty: {stored.key!r} has no bytes"
-    return None
+    return unwanted(stored.key, stored.size)
 
 
 def object_filter_reason(wanted: ObjectFilter, event: Event) -> str | None:

@@ -132,8 +132,8 @@ def _dataset(found: Found, options: Options, out: _Out, at: int, now: int, *, ou
     platform = f"urn:li:dataPlatform:{urn.platform}"
     out.add("dataset", urn.text, "datasetKey", {"platform": platform, "name": urn.name, "origin": urn.env})
     out.add("dataset", urn.text, "status", _THERE)
-    if facets.schema is not None and options.include_schema_metadata and found.platform is not None:
-        schema = schema_metadata(facets.schema, found.platform, options)
+    if facets.schema and options.include_schema_metadata and found.platform is not None:
+        schema = schema_metadata(bytes(facets.schema), found.platform, options)
         if schema is not None:
             out.add("dataset", urn.text, "schemaMetadata", schema)
     if options.released:

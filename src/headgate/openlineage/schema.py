@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from headgate.errors import UnconvertibleEvent
+from headgate.openlineage import wire
 from headgate.openlineage.options import Limits, Options
-from headgate.openlineage.wire import Field, Schema, text
+from headgate.openlineage.wire import Field, text
 
 _WORDS: Final = {
     "String": "string varchar char nvarchar nchar character,varying text uuid",
@@ -57,6 +58,7 @@ _WORD: Final = re.compile(r"[^<>(),]*")
 _MARK: Final = re.compile(r"[<>(),]")
 _MOST_TOKENS: Final = 64
 _CACHED: Final = 200  #: characters of a type that is worth remembering
+_CACHED_SCHEMA: Final = 2048  #: bytes of a schema that is
 _CONTROL: Final = re.compile(r"(\\\\)|\\u00([01][0-9a-f])")
 
 
@@ -77,33 +79,56 @@ class _Row(NamedTuple):
     parent: int  #: the index of its parent's row; -1 at the top
 
 
-def schema_metadata(schema: Schema, platform: str, options: Options) -> Mapping[str, Any] | None:
+class _Way(NamedTuple):
+    """What of the options matters here."""
+
+    released: bool
+    descriptions: bool
+    limits: Limits
+
+
+def schema_metadata(schema: bytes, platform: str, options: Options) -> Mapping[str, Any] | None:
     """The aspect; None without a list of fields.
 
     Args:
-        schema: the facet. What Jackson would print differently in it is put right in place.
+        schema: the facet, as JSON.
         platform: the bare word, of the dataset's own namespace.
         options: whether as released, and with descriptions.
 
     Raises:
+        MalformedEvent: it is not what the specification says.
         UnconvertibleEvent: more fields, deeper ones or longer paths than `options.limits` allow.
     """
-    if schema.fields is None:
+    way = _Way(options.released, options.field_descriptions, options.limits)
+    written = (_remembered if len(schema) <= _CACHED_SCHEMA else _written)(schema, way)
+    if written is None:
         return None
-    fields = _flat(schema.fields, options) or _deep(schema.fields, options)
     return {
         "schemaName": "",
         "version": 1,
         "hash": "",
         "platform": f"urn:li:dataPlatform:{platform}",
-        "platformSchema": {"com.linkedin.schema.MySqlDDL": {"tableSchema": _table_schema(schema.fields)}},
-        "fields": fields,
+        "platformSchema": written[0],
+        "fields": written[1],
     }
 
 
-def _flat(fields: list[Field | None], options: Options) -> list[Mapping[str, Any]] | None:
+def _written(schema: bytes, way: _Way) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]] | None:
+    """The schema as text, and its fields. What Jackson would print differently in the text is put right on the way."""
+    fields = wire.fields(schema)
+    if fields is None:
+        return None
+    made = _flat(fields, way) or _deep(fields, way)
+    return {"com.linkedin.schema.MySqlDDL": {"tableSchema": _table_schema(fields)}}, made
+
+
+#: A dataset comes with the same schema in every event of every run. Shared by all answers, as types are.
+_remembered: Final = lru_cache(maxsize=1024)(_written)
+
+
+def _flat(fields: list[Field | None], way: _Way) -> list[Mapping[str, Any]] | None:
     """The short way for what most schemas are, a plain list of columns; None for any other."""
-    if options.released or options.field_descriptions or len(fields) > options.limits.fields:
+    if way.released or way.descriptions or len(fields) > way.limits.fields:
         return None
     made: list[Mapping[str, Any]] = []
     for field in fields:
@@ -130,19 +155,19 @@ def _column(name: str, kind: str) -> Mapping[str, Any] | None:
     return {"fieldPath": name, "nativeDataType": kind, "type": shape.type}
 
 
-def _deep(fields: list[Field | None], options: Options) -> list[Mapping[str, Any]]:
+def _deep(fields: list[Field | None], way: _Way) -> list[Mapping[str, Any]]:
     rows: list[_Row] = []
-    _collect(fields, -1, 0, rows, options.limits)
-    if options.released:
+    _collect(fields, -1, 0, rows, way.limits)
+    if way.released:
         top = [row for row in rows if row.parent < 0]
-        return [_field(row, row.name, _RELEASED.get(text(row.field.type) or "", _NULL_TYPE), options) for row in top]
-    paths = _paths(rows, options.limits)
-    return [_field(row, path, row.shape.type, options) for row, path in zip(rows, paths, strict=True)]
+        return [_field(row, row.name, _RELEASED.get(text(row.field.type) or "", _NULL_TYPE), way) for row in top]
+    paths = _paths(rows, way.limits)
+    return [_field(row, path, row.shape.type, way) for row, path in zip(rows, paths, strict=True)]
 
 
-def _field(row: _Row, path: str, kind: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
+def _field(row: _Row, path: str, kind: Mapping[str, Any], way: _Way) -> Mapping[str, Any]:
     made = {"fieldPath": path, "nativeDataType": row.field.type or "", "type": kind}
-    if options.field_descriptions and row.field.description:
+    if way.descriptions and row.field.description:
         made["description"] = row.field.description
     return made
 

@@ -1,7 +1,7 @@
 """This file is where an event's JSON is read: only what the conversion uses, of the types the specification says.
 
 Scalars are taken where text is expected, as Jackson does; a list or an object in their place is refused. Facets of
-runs and jobs stay unread until somebody asks for one, so what nobody uses costs next to nothing.
+runs and jobs, and schemas, stay unread until somebody asks for one, so what nobody uses costs next to nothing.
 """
 
 # ruff: noqa: N815 - members have the names of the wire
@@ -135,7 +135,7 @@ class QualityMetrics(Struct, gc=False):
 
 
 class DatasetFacets(Struct, gc=False):
-    schema: Schema | None = None
+    schema: Raw | UnsetType = UNSET
     symlinks: Symlinks | None = None
     columnLineage: ColumnLineage | None = None
     documentation: Documentation | None = None
@@ -277,6 +277,7 @@ _FACETS: Final[dict[type[Struct], msgspec.json.Decoder[Any]]] = {
     )
 }  # fmt: skip
 _FREE: Final = msgspec.json.Decoder()
+_SCHEMA: Final = msgspec.json.Decoder(Schema | None)
 
 S = TypeVar("S", bound=Struct)
 
@@ -364,6 +365,19 @@ def facet(facets: Facets | None, name: str, kind: type[S]) -> S | None:
         return _FACETS[kind].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, f"the facet {name}: ") from error
+
+
+def fields(schema: bytes) -> list[Field | None] | None:
+    """The fields of a schema facet; None where it has no list of them.
+
+    Raises:
+        MalformedEvent: it is not what the specification says.
+    """
+    try:
+        found = _SCHEMA.decode(schema)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error, "the facet schema: ") from error
+    return found.fields if found is not None else None
 
 
 def free(facets: Facets, name: str) -> dict[str, Any]:

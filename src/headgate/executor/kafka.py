@@ -135,6 +135,7 @@ class KafkaSource:
             {
                 "auto.offset.reset": "latest",
                 "client.id": "headgate",
+                "session.timeout.ms": "10000",  # after which another of the group goes on in place of one that died
                 **self._settings.consumer,
                 "bootstrap.servers": self._settings.bootstrap,
                 "group.id": self._settings.group,
@@ -155,7 +156,8 @@ class KafkaSource:
 
     def _turn(self, consumer: Consumer, accept: Accept, closing: threading.Event) -> None:
         """Take what has come, have it written, and only then say that it was taken."""
-        taken = consumer.consume(MOST, self._patience)
+        first = consumer.poll(self._patience)  # answers at once when there is one; `consume` waits for all of MOST
+        taken = [first, *consumer.consume(MOST, 0.0)] if first is not None else []
         if closing.is_set():
             return
         if self._assigned:

@@ -16,6 +16,7 @@ from headgate.flow.cron import EPOCH, parse
 from headgate.flow.resolution import Resolution
 from headgate.flow.resolve import Rule, precision
 from headgate.ledger.accepting import Receipt
+from headgate.ledger.access_keys import AccessKey
 from headgate.ledger.catalogs import Change
 from headgate.ledger.dead import KeptLetter
 from headgate.ledger.reading import AuditEntry, DatedDecision, DecidedEvent
@@ -361,6 +362,21 @@ def page_json(items: Sequence[Shape], following: str | None) -> Shape:
 
 
 def _predicate(predicate: Predicate | None) -> Shape | None:
+def access_key_json(key: AccessKey) -> Shape:
+    """A key that AWS calls are signed with; its secret is told to nobody but its maker, once."""
+    over = key.expires_at is not None and key.expires_at <= datetime.now(UTC)
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": "revoked" if key.revoked_at else "expired" if over else "active",
+        "session": key.session is not None,
+        "actor": key.actor,
+        "created_at": time_json(key.created_at),
+        "expires_at": time_json(key.expires_at),
+        "revoked_at": time_json(key.revoked_at),
+    }
+
+
     if predicate is None:
         return None
     return {

@@ -15,6 +15,7 @@ from headgate.flow.resolve import Rule, RuleKind, RuleSource
 from headgate.gate import MOST_EXTERNAL, Gate
 from headgate.ledger.reading import EventFilter, Page
 from headgate.model import RunState, TriggerType
+from headgate.runtime.access_keys import AccessKeys
 from headgate.runtime.dead_letters import DeadLetters
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ class Local:
         self._ledger = gate.ledger
         self._dead = DeadLetters(gate.ledger)
         self.where = f"the ledger in {gate.settings.home}"
+        self._keys = AccessKeys(gate.ledger, gate.settings)
+        self._secrets = SecretStore(gate.ledger, gate.settings)
 
     def jobs(self) -> list[Doc]:
         catalog = self._ledger.refresh()
@@ -148,6 +151,32 @@ class Local:
     def delete_rule(self, name: str, reason: str | None) -> Doc:
         return shapes.kept_rule_json(self._gate.delete_rule(name, actor=ACTOR, reason=reason))
 
+
+    def keys(self) -> list[Doc]:
+        return [shapes.access_key_json(one) for one in self._keys.list()]
+
+    def create_key(self, asked: Mapping[str, Any]) -> Doc:
+        made = self._keys.create(
+            name=asked.get("name", ""), lasts=asked.get("lasts"), session=bool(asked.get("session")), actor=ACTOR,
+            reason=asked.get("reason"),
+        )  # fmt: skip
+        return {**shapes.access_key_json(made.key), "secret": made.secret, "session_token": made.session_token}
+
+    def revoke_key(self, key: str, reason: str | None) -> Doc:
+        return shapes.access_key_json(self._keys.revoke(key, actor=ACTOR, reason=reason))
+
+    def secrets(self) -> list[Doc]:
+        return [shapes.kept_secret_json(one) for one in self._secrets.names()]
+
+    def set_secret(self, name: str, value: str, reason: str | None) -> Doc:
+        return shapes.kept_secret_json(self._secrets.put(name, value, actor=ACTOR, reason=reason))
+
+    def delete_secret(self, name: str, reason: str | None) -> Doc:
+        return shapes.kept_secret_json(self._secrets.delete(name, actor=ACTOR, reason=reason))
+
+    def rotate_secrets(self, reason: str | None) -> Doc:
+        sealed, closed = self._secrets.rotate(actor=ACTOR, reason=reason)
+        return {"sealed": sealed, "closed": closed}
 
 def _filter(wanted: EventsWanted) -> EventFilter:
     return EventFilter(

@@ -129,6 +129,27 @@ class Remote:
     def delete_rule(self, name: str, reason: str | None) -> Doc:
         return self._object("DELETE", f"/rules/{_safe(name)}", reason=reason)
 
+    def keys(self) -> list[Doc]:
+        return _items(self._ask("GET", "/keys"))
+
+    def create_key(self, asked: Mapping[str, Any]) -> Doc:
+        return self._object("POST", "/keys", body=asked)
+
+    def revoke_key(self, key: str, reason: str | None) -> Doc:
+        return self._object("DELETE", f"/keys/{_safe(key)}", reason=reason)
+
+    def secrets(self) -> list[Doc]:
+        return _items(self._ask("GET", "/secrets"))
+
+    def set_secret(self, name: str, value: str, reason: str | None) -> Doc:
+        return self._object("PUT", f"/secrets/{_safe(name)}", body={"value": value, "reason": reason})
+
+    def delete_secret(self, name: str, reason: str | None) -> Doc:
+        return self._object("DELETE", f"/secrets/{_safe(name)}", reason=reason)
+
+    def rotate_secrets(self, reason: str | None) -> Doc:
+        return self._object("POST", "/secrets/rotate", body={"reason": reason})
+
     def _list(self, path: str, **asked: object) -> Iterator[Doc]:
         before: object = None
         while True:

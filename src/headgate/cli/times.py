@@ -30,6 +30,14 @@ def moment(text: str, now: datetime) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
+def length(text: str) -> float:
+    """Seconds of a length such as 90s, 30m, 12h, 30d. Raises Invalid."""
+    found = _AGO.fullmatch(text.strip())
+    if found is None:
+        raise Invalid(f"{text!r} is no length of time; expected such as 90s, 30m, 12h or 30d")
+    return timedelta(**{_UNIT[found[2]]: float(found[1])}).total_seconds()
+
+
 def clock(text: str | None) -> str:
     """An RFC 3339 time as a table shows it: UTC, to the second; "" for none."""
     if not text:

@@ -16,6 +16,7 @@ from headgate.cli.commands import (
     demo,
     events,
     executor,
+    keys,
     lake,
     openlineage,
     rules,
@@ -85,6 +86,8 @@ def _groups() -> dict[str, typer.Typer]:
         "rules": _group("Which job refreshes a dataset."),
         "events": _group("What happened outside, and what it led to."),
         "lake": _group("What was ingested."),
+        "keys": _group("Keys that calls to the AWS doors are signed with."),
+        "secrets": _group("Values that recipes name, kept sealed."),
         "openlineage": _group("Lineage in the open standard's form."),
         "config": _group("The settings."),
         "datahub": _group("DataHub, made ready."),
@@ -110,6 +113,13 @@ def _groups() -> dict[str, typer.Typer]:
     letters.command("delete")(dead.delete)
     groups["events"].add_typer(letters, name="dead")
     groups["lake"].command("query")(lake.query)
+    groups["keys"].command("create")(keys.create)
+    groups["keys"].command("list")(keys.show_list)
+    groups["keys"].command("revoke")(keys.revoke)
+    groups["secrets"].command("set")(secrets.put)
+    groups["secrets"].command("list")(secrets.show_list)
+    groups["secrets"].command("delete")(secrets.delete)
+    groups["secrets"].command("rotate")(secrets.rotate)
     groups["lake"].command("tables")(lake.tables)
     groups["openlineage"].command("convert")(openlineage.convert)
     groups["config"].command("show")(configuring.show_config)

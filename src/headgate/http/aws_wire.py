@@ -16,9 +16,9 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from headgate.errors import Forbidden, HeadgateError, NotAuthenticated
+from headgate.errors import Forbidden, HeadgateError, Invalid, NotAuthenticated
 from headgate.http.answers import SECURITY_HEADERS, TooLarge, encode
-from headgate.http.auth import Headers
+from headgate.http.auth import Headers, headers_of
 from headgate.http.events import ClientGone, read_body
 from headgate.model import Json
 
@@ -67,7 +67,7 @@ class Service(Protocol):
 class Admission(Protocol):
     """Who decides whether a call may be made."""
 
-    def admit(self, scope: Scope, headers: Headers, body: bytes, service: str) -> tuple[str, str]:
+    async def admit(self, scope: Scope, headers: Headers, body: bytes, service: str) -> tuple[str, str]:
         """The caller's actor and the region signed for. Raises Fault or Forbidden."""
         ...
 
@@ -84,7 +84,7 @@ class AwsDoor:
 
     def __init__(self, services: Mapping[str, Service], admission: Admission) -> None:
         self._services = services
-        self._admission = admission
+        self.admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", CONTENT_TYPE), (b"x-amzn-requestid", str(uuid.uuid4()).encode()), *_FIXED]
@@ -101,12 +101,14 @@ class AwsDoor:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Mapping[str, Json]:
         """Find the service and let it answer; every failure comes out as a Fault (or ClientGone)."""
-        headers: Headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
+        raw = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        headers: Headers = dict(raw)
         prefix, _, operation = headers[TARGET].decode("latin-1").partition(".")
         service = self._services.get(prefix)
         try:
+            headers = headers_of(raw)
             body = await read_body(headers, receive)
-            actor, region = self._admission.admit(scope, headers, body, service.signing_name if service else "")
+            actor, region = await self.admission.admit(scope, headers, body, service.signing_name if service else "")
             call = Call(
                 operation=operation if service else f"{prefix}.{operation}",
                 body=read_object(headers, body),
@@ -168,4 +170,5 @@ def fault_of(error: HeadgateError, faults: Sequence[tuple[type[HeadgateError], s
 _EVERYWHERE: Final[Sequence[tuple[type[HeadgateError], str, int]]] = (
     (NotAuthenticated, "MissingAuthenticationTokenException", 400),
     (Forbidden, "AccessDeniedException", 400),
+    (Invalid, "ValidationException", 400),
 )

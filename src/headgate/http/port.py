@@ -29,6 +29,7 @@ from headgate.http import (
     docs,
     events,
     health,
+    keys,
     looking,
     openlineage,
     pages,
@@ -172,7 +173,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.events = events.EventsDoor(gate, guard, metrics)
     app.state.ingestion = IngestionDoor(gate, guard)
     app.state.lineage = openlineage.LineageDoor(gate, app.state.ingestion.callers, gate.settings.openlineage)
-    app.state.aws = aws_wire.AwsDoor(services(gate), AwsCallers(gate.settings, guard, host))
+    app.state.aws = aws_wire.AwsDoor(services(gate), AwsCallers(gate, guard, host))
     app.include_router(docs.events_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)
@@ -184,6 +185,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
     app.include_router(button.router)
+    app.include_router(keys.router, prefix=API)
     app.include_router(pages.router)
     most = _usual
     if isinstance(gate.datahub, EmbeddedDataHub):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from headgate.errors import HeadgateError, Invalid, MissingExtra, NotFound, TooManyRuns, Unavailable
 from headgate.gate import Gate
 from headgate.http.aws_wire import Call, Fault, unknown_operation
-from headgate.http.glue import jobs, model, runs, tags, triggers
+from headgate.http.glue import bookmarks, jobs, model, runs, tags, triggers
 from headgate.http.glue.room import Room
 from headgate.model import Json
 
@@ -39,6 +39,8 @@ OPERATIONS: Final[Mapping[str, Work]] = {
     "BatchGetTriggers": triggers.batch_get_triggers,
     "StartTrigger": triggers.start_trigger,
     "StopTrigger": triggers.stop_trigger,
+    "GetJobBookmark": bookmarks.get_job_bookmark,
+    "ResetJobBookmark": bookmarks.reset_job_bookmark,
     "GetTags": tags.get_tags,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,

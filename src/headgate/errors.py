@@ -69,9 +69,10 @@ class MissingSecrets(NotFound):
 
     def __init__(self, names: Sequence[str], looked: Sequence[str]) -> None:
         what = "secret" if len(names) == 1 else "secrets"
+        verb = "is" if len(names) == 1 else "are"
         where = "; looked in " + ", ".join(looked) if looked else "; no provider is configured (secrets.providers)"
         HeadgateError.__init__(
-            self, f"there is no {what} {', '.join(names)}{where}; set it with `headgate secrets set {names[0]}`"
+            self, f"there {verb} no {what} {', '.join(names)}{where}; set it with `headgate secrets set {names[0]}`"
         )
         self.what = what
         self.name = names[0]

@@ -21,6 +21,7 @@ from headgate.ledger.catalogs import Change
 from headgate.ledger.dead import KeptLetter
 from headgate.ledger.reading import AuditEntry, DatedDecision, DecidedEvent
 from headgate.ledger.rules import KeptRule
+from headgate.ledger.secrets import KeptSecret
 from headgate.model import (
     Attempt,
     Cause,
@@ -325,6 +326,16 @@ def dead_letter_json(kept: KeptLetter) -> Shape:
         "sent_at": time_json(letter.sent_at),
         "at": time_json(kept.at),
         "body": letter.body,
+    }
+
+
+def kept_secret_json(kept: KeptSecret) -> Shape:
+    """A secret by its name; its value is told to nobody."""
+    return {
+        "name": kept.name,
+        "actor": kept.actor,
+        "created_at": time_json(kept.created_at),
+        "updated_at": time_json(kept.updated_at),
     }
 
 

@@ -78,6 +78,16 @@ class _Root:
         resource = (input.get("resourceSpec") or {}).get("resourceUrn")
         return {"privileges": list(self._rights.granted(input["actorUrn"], resource))}
 
+    def getSecretValues(self, _info: object, *, input: Doc) -> list[Doc]:  # noqa: N802 - GraphQL's names
+        """E.8: whoever is no system principal gets an error, which says as little as any unexpected one."""
+        info = self.aspects.get(self._actor, "corpUserInfo") or {}
+        if self._actor != "urn:li:corpuser:__datahub_system" and info.get("system") is not True:
+            raise failed(500, "An unknown error occurred.")
+        if "MANAGE_SECRETS" not in self._rights.granted(self._actor, None):
+            raise failed(403, UNAUTHORIZED)
+        kept = [self.aspects.get(f"urn:li:dataHubSecret:{name}", "dataHubSecretValue") for name in input["secrets"]]
+        return [{"name": one["name"], "value": one["value"]} for one in kept if one]
+
     def entityExists(self, _info: object, *, urn: str) -> bool:  # noqa: N802 - GraphQL's name
         return self.aspects.exists(urn)
 

@@ -319,7 +319,7 @@ def may_begin(data: bytes, place: int, value: str) -> bool:
     return any(len(core) > len(rest) and core.startswith(plain) for core in cores(value.encode()))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(worlds())
 def test_no_byte_is_held_back_without_need(world: tuple[list[str], bytes, list[int]]) -> None:
     """At every moment all that is held back is the beginning of a form, or comes after one."""

@@ -17,6 +17,7 @@ from headgate.ledger.reading import EventFilter, Page
 from headgate.model import RunState, TriggerType
 from headgate.runtime.access_keys import AccessKeys
 from headgate.runtime.dead_letters import DeadLetters
+from headgate.runtime.secrets import SecretStore
 
 T = TypeVar("T")
 _PAGE = 200
@@ -31,6 +32,7 @@ class Local:
         self._gate = gate
         self._ledger = gate.ledger
         self._dead = DeadLetters(gate.ledger)
+        self._secrets = SecretStore(gate.ledger, gate.settings)
         self.where = f"the ledger in {gate.settings.home}"
         self._keys = AccessKeys(gate.ledger, gate.settings)
         self._secrets = SecretStore(gate.ledger, gate.settings)
@@ -150,6 +152,19 @@ class Local:
 
     def delete_rule(self, name: str, reason: str | None) -> Doc:
         return shapes.kept_rule_json(self._gate.delete_rule(name, actor=ACTOR, reason=reason))
+
+    def secrets(self) -> list[Doc]:
+        return [shapes.kept_secret_json(one) for one in self._secrets.names()]
+
+    def set_secret(self, name: str, value: str, reason: str | None) -> Doc:
+        return shapes.kept_secret_json(self._secrets.put(name, value, actor=ACTOR, reason=reason))
+
+    def delete_secret(self, name: str, reason: str | None) -> Doc:
+        return shapes.kept_secret_json(self._secrets.delete(name, actor=ACTOR, reason=reason))
+
+    def rotate_secrets(self, reason: str | None) -> Doc:
+        sealed, closed = self._secrets.rotate(actor=ACTOR, reason=reason)
+        return {"sealed": sealed, "closed": closed}
 
 
     def keys(self) -> list[Doc]:

@@ -21,6 +21,7 @@ from headgate.cli.commands import (
     openlineage,
     rules,
     runs,
+    secrets,
     serving,
     smoke,
     starting,
@@ -85,6 +86,7 @@ def _groups() -> dict[str, typer.Typer]:
         "triggers": _group("What must happen for jobs to start."),
         "rules": _group("Which job refreshes a dataset."),
         "events": _group("What happened outside, and what it led to."),
+        "secrets": _group("Values that recipes name, kept sealed."),
         "lake": _group("What was ingested."),
         "keys": _group("Keys that calls to the AWS doors are signed with."),
         "secrets": _group("Values that recipes name, kept sealed."),
@@ -112,6 +114,10 @@ def _groups() -> dict[str, typer.Typer]:
     letters.command("replay")(dead.replay)
     letters.command("delete")(dead.delete)
     groups["events"].add_typer(letters, name="dead")
+    groups["secrets"].command("set")(secrets.put)
+    groups["secrets"].command("list")(secrets.show_list)
+    groups["secrets"].command("delete")(secrets.delete)
+    groups["secrets"].command("rotate")(secrets.rotate)
     groups["lake"].command("query")(lake.query)
     groups["keys"].command("create")(keys.create)
     groups["keys"].command("list")(keys.show_list)

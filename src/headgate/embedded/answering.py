@@ -200,6 +200,12 @@ def _value(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"string": text} if text is not None else {"double": number}
 
 
+def _secret_values(asked: Asked, input: Mapping[str, Any]) -> list[Node]:
+    """None to anybody, as DataHub refuses all but its own system: ours go to the runs that name them, and nowhere."""
+    del asked, input
+    raise Forbidden("Secrets are told to nobody here; keep them with `headgate secrets set`, and name them in recipes.")
+
+
 #: Root fields by name; graphql-core calls what it finds here with the request and the field's arguments.
 ROOT: Final[Mapping[str, Any]] = {
     "me": _me,
@@ -217,6 +223,7 @@ ROOT: Final[Mapping[str, Any]] = {
     "listIngestionSources": _sources,
     "listExecutionRequests": ingestions.list_requests,
     "executionRequest": _request,
+    "getSecretValues": _secret_values,
     "createStructuredProperty": _create_property,
     "upsertStructuredProperties": _upsert_properties,
 }

@@ -34,6 +34,7 @@ from headgate.http import (
     openlineage,
     pages,
     rules,
+    secrets,
 )
 from headgate.http.answers import (
     MAX_BODY,
@@ -181,6 +182,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(looking.router, prefix=API)
     app.include_router(rules.router, prefix=API)
     app.include_router(rules.page_router)
+    app.include_router(secrets.router, prefix=API)
     app.include_router(dead_letters.router, prefix=API)
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)

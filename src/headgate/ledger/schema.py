@@ -254,6 +254,17 @@ dead_letter = Table(
     Index("dead_letter_at", "at"),
 )
 
+#: Our own secrets, sealed: the key is not in the database.
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

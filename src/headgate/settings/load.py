@@ -18,7 +18,8 @@ from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
 from headgate.settings.notify import read_notifications
 from headgate.settings.reading import Key, Report, Section, found, mask_url, source
-from headgate.settings.record import DataHub, OpenLineage, Secret, Settings
+from headgate.settings.record import DataHub, OpenLineage, Secret, SecretSettings, Settings
+from headgate.settings.secrets import KEY_FILE, SECRETS, read_providers
 from headgate.settings.sqs import read_queues
 from headgate.settings.top import Top
 from headgate.settings.triggers import read_triggers
@@ -141,6 +142,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         notify=tuple(notify),
         datahub=_datahub(top),
         openlineage=_openlineage(top, environ),
+        secrets=_secrets(top, project),
         lambda_region=top.get(keys.LAMBDA_REGION),
         sqs=tuple(read_queues(section)),
         mapping_file=_mapping_file(environ),
@@ -239,6 +241,12 @@ def _datahub(top: Top) -> DataHub:
 def _openlineage(top: Top, environ: Mapping[str, str]) -> OpenLineage:
     values = {key.name.partition(".")[2]: top.get(key) for key in openlineage.SCALARS}
     return openlineage.read_openlineage(top.section(openlineage.OPENLINEAGE), values, environ)
+
+
+def _secrets(top: Top, project: Path) -> SecretSettings:
+    text, place = top.placed(KEY_FILE)
+    file = _resolved(text, project, from_environment=place is not None and not place.line) if text else None
+    return SecretSettings(providers=read_providers(top.section(SECRETS), _datahub(top), project), key_file=file)
 
 
 def _mapping_file(environ: Mapping[str, str]) -> Path | None:

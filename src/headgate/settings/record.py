@@ -76,6 +76,43 @@ class DataHub:
         return bool(self.gms_url or self.frontend_url)
 
 
+class ProviderKind(StrEnum):
+    """Who has secrets."""
+
+    STORE = "store"
+    ENV = "env"
+    FILES = "files"
+    SECRETS_MANAGER = "secrets_manager"
+    SSM = "ssm"
+    DATAHUB = "datahub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretProvider:
+    """One who is asked for secrets; the fields of other kinds are as they are."""
+
+    kind: ProviderKind
+    own_only: bool = False  #: only for recipes of this project, not for those that others send
+    allow: Sequence[str] = ("*",)  #: ENV: variables, where * stands for anything
+    folder: Path = Path("/run/secrets")  #: FILES
+    prefix: str = ""  #: of AWS's ids
+    names: Mapping[str, str] = field(default_factory=dict[str, str])  #: name -> AWS's id, or id#key
+    region: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSettings:
+    """Who is asked for secrets, in this order, and where the key to our own is."""
+
+    providers: Sequence[SecretProvider] = (
+        SecretProvider(kind=ProviderKind.STORE),
+        SecretProvider(kind=ProviderKind.ENV, own_only=True),
+    )
+    key_file: Path | None = None  #: None: secrets.key in the home
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineagePath:
     """Where the name of a table is in paths of one platform. Empty texts say nothing."""
@@ -184,6 +221,7 @@ class Settings:
     notify: Sequence[Notification] = ()
     datahub: DataHub = field(default_factory=DataHub)
     openlineage: OpenLineage = field(default_factory=OpenLineage)
+    secrets: SecretSettings = field(default_factory=SecretSettings)
     lambda_region: str = ""
     sqs: Sequence[Queue] = ()
     mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from headgate.settings import datasets, jobs, notify, openlineage, sqs, triggers
+from headgate.settings import datasets, jobs, notify, openlineage, secrets, sqs, triggers
 from headgate.settings import top as keys
 from headgate.settings.engines import ENGINES
 from headgate.settings.reading import Key, Named
@@ -22,6 +22,7 @@ VARIABLES: Final[Sequence[tuple[str, str]]] = (
     ),
     (datasets.FILE, "The path of a file with such a mapping, read again when it is edited."),
     (datasets.FALLBACK, "The Lambda function (or state machine) of every dataset that no rule covers."),
+    secrets.KEY_VARIABLE,
 )
 
 
@@ -48,6 +49,9 @@ def chapters() -> Iterator[tuple[str, Sequence[Named]]]:
     yield "A trigger's action", triggers.ACTION
     yield "A rule of datasets", datasets.RULE
     yield "A queue of sqs", sqs.QUEUE
+    yield "secrets", secrets.PARTS
+    yield "A provider of secrets", secrets.PROVIDER
+    yield "A provider's secrets_manager or ssm", secrets.OF_AWS
     yield "A notification", notify.NOTIFICATION
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from headgate.model import FiresFor
-from headgate.settings import openlineage
+from headgate.settings import openlineage, secrets
 from headgate.settings.datasets import DATASETS
 from headgate.settings.jobs import JOBS
 from headgate.settings.kinds import (
@@ -306,12 +306,17 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     ARN_PROPERTY,
     LAMBDA_REGION,
     *openlineage.SCALARS,
+    *secrets.SCALARS,
 )
-SECTIONS: Final[Sequence[Part]] = (AUTH, LOG, LAKE, DATAHUB, AWS, openlineage.OPENLINEAGE)
+SECTIONS: Final[Sequence[Part]] = (AUTH, LOG, LAKE, DATAHUB, AWS, openlineage.OPENLINEAGE, secrets.SECRETS)
 PARTS: Final[Sequence[Part]] = (JOBS, TRIGGERS, DATASETS, INBOXES, SQS, NOTIFY)
 OF_DATAHUB: Final[Sequence[Part]] = (ALLOW, CORS)
 OF_ALLOW: Final[Sequence[Part]] = (PRIVILEGES, ARNS)
-_INNER: Final[Mapping[str, Sequence[Part]]] = {"datahub": OF_DATAHUB, "openlineage": openlineage.PARTS}
+_INNER: Final[Mapping[str, Sequence[Part]]] = {
+    "datahub": OF_DATAHUB,
+    "openlineage": openlineage.PARTS,
+    "secrets": secrets.PARTS,
+}
 
 
 class Top:

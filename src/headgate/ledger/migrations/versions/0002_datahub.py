@@ -14,6 +14,7 @@ def upgrade() -> None:
     """Each part makes its tables in a function of its own."""
     _embedded_catalog()
     _rules()
+    _secrets()
     _execution_requests()
     _dead_letters()
     _glue()
@@ -98,6 +99,19 @@ def _dead_letters() -> None:
         sa.UniqueConstraint("id"),
     )
     op.create_index("dead_letter_at", "dead_letter", ["at"], unique=False)
+
+
+def _secrets() -> None:
+    """Our own secrets, sealed."""
+    op.create_table(
+        "secret",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
 
 
 def _rules() -> None:

@@ -24,8 +24,6 @@ from headgate.embedded.tables import written
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
-from headgate.engines.recipe import RecipeEngine
-from headgate.engines.recipe.variables import Server
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import HeadgateError, InUse, Unavailable
 from headgate.executor.results import notes as request_notes
@@ -85,9 +83,6 @@ class App:
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
             engines.update(_aws_engines(settings, Watch(self.ledger), self.gate, clients))
-            engines["recipe"] = RecipeEngine(
-                settings.home, Watch(self.ledger), settings.project, server=lambda: _catalog_of(settings)
-            )
         self._engines = engines
         self.ledger.anywhere = frozenset(name for name, engine in engines.items() if not engine.here_only)
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
@@ -252,7 +247,7 @@ class App:
         return {
             "ready": not problems,
             "problems": problems,
-            "warnings": [*self.gate.warnings(), *self._engine_troubles(), *self._queue_troubles()],
+            "warnings": [*self.gate.warnings(), *self._engine_troubles()],
             "replica": self.ledger.id,
             "worker": self._worker,
             "outbox": {
@@ -301,16 +296,6 @@ def _queues(settings: Settings, gate: Gate, clients: Clients) -> list[sqs.QueueD
         sqs.QueueDoor(queue, inside, clients=clients, name=f"sqs[{number}]")
         for number, queue in enumerate(settings.sqs)
     ]
-
-
-def _catalog_of(settings: Settings) -> Server:
-    """The DataHub that recipes without a sink write to; where none is configured, the embedded one, if it is served."""
-    datahub = settings.datahub
-    if datahub.configured:
-        url = datahub.gms_url or f"{datahub.frontend_url.rstrip('/')}/api/gms"
-        return Server(url=url, token=datahub.token.reveal() if datahub.token else "")
-    noted = noted_server(settings.home)
-    return Server(url=noted[0] if noted else "", token=settings.token.reveal() if settings.token else "")
 
 
 def _datahub(settings: Settings) -> tuple[DataHub, Callable[[], None]]:

@@ -306,6 +306,13 @@ def test_a_datahub_that_is_away_is_503(world: Clicks) -> None:
     assert world.runs() == []
 
 
+def test_a_question_of_datahubs_client_stays_one(world: Clicks) -> None:
+    """What ends in a question mark is not run on with a semicolon."""
+    world.catalog.away = "it answered a page: is that address DataHub's?"
+
+    failed(world.click(), 503, "is that address DataHub's? Nothing was started; try again later")
+
+
 def test_a_datahub_that_hangs_is_503_and_starts_nothing_later(world: Clicks) -> None:
     """The answer comes in time, and a late answer of DataHub's is not acted upon."""
     world.catalog.hold = threading.Event()

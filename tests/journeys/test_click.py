@@ -226,7 +226,7 @@ def test_a_datahub_that_fails_starts_nothing(site: Site, aws: Aws, how: Any) -> 
     assert set(answer.json()) == {"status", "message"}
     assert answer.json()["status"] == "failed"
     assert answer.json()["message"].startswith("DataHub at ")
-    assert "nothing was started" in answer.json()["message"]
+    assert "nothing was started" in answer.json()["message"].lower()
     site.gms.behave()
     assert site.runs() == []
     assert len(aws.executions()) == site.began
@@ -294,7 +294,7 @@ def test_aws_that_is_away_is_told_and_the_run_waits(tmp_path: Path, gms: FakeGms
 
 
 def test_on_a_laptop_the_seeds_example_works_as_posted(tmp_path: Path, aws: Aws) -> None:
-    """No DataHub, any bearer; the DataJob is not known, so the mapping decides."""
+    """No DataHub, any bearer; the DataJob is not known, so the mapping decides. Another dataset is told of."""
     project = Project(tmp_path, f"jobs: {{}}\ndatasets:\n  - {{urn: '{DATASET}', lambda: {FUNCTION}}}\n")
     with serving(project, env={**ENVIRON, "AWS_ENDPOINT_URL": aws.url}):
         url = address(project)
@@ -304,6 +304,9 @@ def test_on_a_laptop_the_seeds_example_works_as_posted(tmp_path: Path, aws: Aws)
 
         assert answer.status_code == 200, answer.text
         assert set(answer.json()) == {"runId", "status"}
+        other = httpx.post(f"{url}/api/ingestion/run", json={"datasetUrn": OTHER}, timeout=60)
+        assert other.status_code == 404
+        assert other.json()["message"].startswith(f"the embedded catalog knows no dataset {OTHER}; name it")
         found = until(lambda: httpx.get(f"{url}/headgate/api/v1/runs").json()["items"], "the run is listed")
         assert found[0]["cause"]["actor"] == "urn:li:corpuser:local"
         assert found[0]["external_id"] == answer.json()["runId"]

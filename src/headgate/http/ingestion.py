@@ -49,7 +49,6 @@ REFUSED: Final[Mapping[Why, tuple[int, str]]] = {
     Why.NO_JOB: (422, "no_job"),
     Why.POLICY: (409, "refused"),
 }
-_NOTHING: Final = "nothing was started"
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 _ALLOWED: Final = {"run": "POST", "runnable": "GET", "runs": "GET"}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -166,8 +165,7 @@ class IngestionDoor:
             click = clicking.read(_decode(await _body(headers, receive)))
             found = await self._consider(click, who)
         except Unavailable as error:  # so far nothing is written
-            said = str(error)
-            raise Unavailable(said if _NOTHING in said else f"{said}; {_NOTHING}, try again later") from error
+            raise Unavailable(_nothing_started(str(error))) from error
         facts: dict[str, Json] = {"actor": who.actor, "dataset": click.dataset}
         if isinstance(found, Refusal):
             status, code = REFUSED[found.why]
@@ -275,6 +273,16 @@ class IngestionDoor:
     def _problem(self, error: HeadgateError) -> Said:
         status = 413 if isinstance(error, TooLarge) else status_of(error)
         return _failed(status, self._plain(str(error)), problem_headers(status), {"outcome": type(error).__name__})
+
+
+def _nothing_started(why: str) -> str:
+    if "nothing was started" in why:
+        return why
+    return (
+        f"{why} Nothing was started; try again later"
+        if why.endswith("?")
+        else f"{why}; nothing was started, try again later"
+    )
 
 
 def _not_runnable(code: str, reason: str) -> dict[str, Json]:

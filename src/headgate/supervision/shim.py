@@ -118,13 +118,11 @@ class _Shim:
     def _open_log(self) -> int:
         """What the job writes to: its log, or with secrets a pipe whose other end masks what goes to the log."""
         log = starting.open_log(self.directory, str(self.spec.get("note") or ""))
-        plain = self.spec.get("plain") or ()
-        masked = [value for name, value in self.secrets.items() if name not in plain]
-        if not masked:
+        if not self.secrets:
             return log
         from headgate.supervision.pumping import Pump  # noqa: PLC0415 -- most shims need none, and stay small
 
-        self.pump = Pump(log, masked)
+        self.pump = Pump(log, self.secrets.values())
         return self.pump.end
 
     def _fork(self, environ: dict[str, str], log: int, enforced: set[str]) -> starting.Held:

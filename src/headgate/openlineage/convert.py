@@ -222,7 +222,7 @@ class _Conversion:
             for index, dataset in enumerate(side):
                 if dataset is not None:
                     self._dataset(dataset, f"{what}[{index}]", pairs, found)
-            sides.append(in_urn_order(list(found.values())))
+            sides.append(in_urn_order(found))
             for one in sides[-1]:
                 if (known := self.legacy.get(one.urn.text)) is not None:
                     self.lineage += known[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from threading import Lock
 from typing import Final, NamedTuple, Protocol
@@ -249,9 +249,6 @@ def _made(platform: str, name: str, instance: str | None, env: str) -> DatasetUr
     return DatasetUrn(f"urn:li:dataset:(urn:li:dataPlatform:{platform},{name},{env})", platform, name, env)
 
 
-def in_urn_order(found: Sequence[Found]) -> list[Found]:
-    """As they are written; each URN is there once already."""
-    if len(found) < 2:
-        return list(found)
-    by_urn = {one.urn.text: one for one in found}
-    return [by_urn[urn] for urn in sorted_as_java(by_urn)]
+def in_urn_order(found: Mapping[str, Found]) -> list[Found]:
+    """As they are written. `found` has them by their URNs."""
+    return [found[urn] for urn in sorted_as_java(found)] if len(found) > 1 else list(found.values())

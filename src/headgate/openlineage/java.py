@@ -26,7 +26,6 @@ _TIME: Final = re.compile(
 )
 #: What most times are: in UTC, to the second or finer.
 _UTC_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FAR_OFFSET: Final = 18 * 3600  #: seconds; no zone is further from UTC (java.time.ZoneOffset)
 
 _CACHED: Final = 200  #: characters of a URI that is worth remembering
@@ -217,8 +216,7 @@ def _no_time(text: str, what: str) -> MalformedEvent:
 def milliseconds(text: str, what: str) -> int:
     """A time as milliseconds since 1970; what is finer is cut off."""
     at, nanos = moment(text, what)
-    since = at - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1000 + nanos // 1_000_000
+    return int(at.timestamp()) * 1000 + nanos // 1_000_000
 
 
 def utc_text(text: str, what: str) -> str:

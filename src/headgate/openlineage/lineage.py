@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from headgate.errors import UnconvertibleEvent
 from headgate.openlineage.datasets import DatasetUrn, Found, Resolver
 from headgate.openlineage.java import lower_key, sorted_as_java
 from headgate.openlineage.options import Options
-from headgate.openlineage.wire import ColumnLineage, InputField, Text, text
+from headgate.openlineage.wire import ColumnLineage, InputField, OutputField, Text, text
 
 UNKNOWN: Final = "urn:li:corpuser:UNKNOWN"
 DATAHUB: Final = "urn:li:corpuser:datahub"
@@ -22,12 +22,15 @@ Column = tuple[str, str]
 Lineage = tuple[str, Column, Sequence[Column]]
 
 
-#: URNs of the datasets that input fields name; None where they name none.
-_Known = dict[tuple[Text, Text], str | None]
+_Fields = Mapping[str, OutputField | None]
 _Inputs = Sequence[InputField | None]
 _NOTHING: Final[dict[str, None]] = {}
 #: How sure a pair of columns is. One object for all of them: answers are to be read only.
 _HALF: Final = {"confidenceScore": 0.5}
+
+
+#: URNs of the datasets that input fields name; None where they name none. They come again and again.
+_Sources = dict[tuple[Text, Text], str | None]
 
 
 class Pairs:
@@ -38,7 +41,8 @@ class Pairs:
         self._resolver = resolver
         self._query = query if query and query.strip() else ""
         self._operations: dict[str, str] = {}
-        self._count = 0
+        self._limits = options.limits
+        self._pairs = 0
         self._characters = 0
         self.dropped = 0  #: input fields that name no dataset
 
@@ -48,70 +52,73 @@ class Pairs:
         Raises:
             UnconvertibleEvent: there are more pairs, or more text in them, than the limits allow.
         """
+        sources: _Sources = {}
+        lineage = (self._united if self._options.released else self._paired)(facet.fields or {}, urn.text, sources)
+        return lineage, list(dict.fromkeys(one for one in sources.values() if one is not None))
+
+    def _paired(self, fields: _Fields, urn: str, sources: _Sources) -> list[Lineage]:
+        """An entry a pair. This is the innermost loop of the whole conversion."""
         lineage: list[Lineage] = []
-        known: _Known = {}
-        for name, field in (facet.fields or {}).items():
-            if field is None or not field.inputFields:
+        query, direct = self._query, not self._options.include_indirect_column_lineage
+        for field, one_of in fields.items():
+            if one_of is None:
                 continue
-            inputs, joined = field.inputFields, _NOTHING
+            inputs, joined = one_of.inputFields or (), _NOTHING
+            if direct:
+                inputs, joined = _without_indirect(inputs)
+            column = (urn, field)
+            for one in inputs:
+                if one is None:
+                    continue
+                key, name = (one.namespace, one.name), one.field
+                source = sources[key] if key in sources else sources.setdefault(key, self._urn(*key))
+                if type(name) is not str:
+                    name = text(name)
+                if source is None or name is None:
+                    self.dropped += 1
+                    continue
+                operation = _said(one, joined)
+                if query:
+                    operation = self._operation(operation)
+                self._count(len(operation) + len(urn) + len(field) + len(source) + len(name))
+                lineage.append((operation, column, ((source, name),)))
+        return lineage
+
+    def _united(self, fields: _Fields, urn: str, sources: _Sources) -> list[Lineage]:
+        """As released: an entry a field, its sources once in the order of their URNs, with the words of all."""
+        lineage: list[Lineage] = []
+        for field, one_of in fields.items():
+            inputs: _Inputs = one_of.inputFields or () if one_of is not None else ()
+            joined = _NOTHING
             if not self._options.include_indirect_column_lineage:
                 inputs, joined = _without_indirect(inputs)
-            if self._options.released:
-                self._united(inputs, joined, (urn.text, name), known, lineage)
-            else:
-                self._paired(inputs, joined, (urn.text, name), known, lineage)
-            limits = self._options.limits
-            if self._count > limits.pairs or self._characters > limits.characters:
-                raise UnconvertibleEvent(
-                    f"the column lineage has more than {limits.pairs:,} pairs or {limits.characters:,} characters"
-                )
-        return lineage, list(dict.fromkeys(one for one in known.values() if one is not None))
-
-    def _paired(
-        self, inputs: _Inputs, joined: dict[str, None], column: Column, known: _Known, lineage: list[Lineage]
-    ) -> None:
-        """An entry a pair. This is the innermost loop of the whole conversion."""
-        before, characters = len(lineage), 0
-        query = self._query
-        for one in inputs:
-            if one is None or (source := self._source(one, known)) is None:
-                continue
-            operation = _said(one, joined)
-            if query:
-                operation = self._operation(operation)
-            characters += len(operation) + len(source[0]) + len(source[1])
-            lineage.append((operation, column, (source,)))
-        count = len(lineage) - before
-        self._count += count
-        self._characters += characters + count * (len(column[0]) + len(column[1]))
-
-    def _united(
-        self, inputs: _Inputs, joined: dict[str, None], column: Column, known: _Known, lineage: list[Lineage]
-    ) -> None:
-        """As released: an entry a field, its sources once in the order of their URNs, with the words of all."""
-        words = dict(joined)
-        sources: dict[str, Column] = {}
-        for one in inputs:
-            if one is not None and (source := self._source(one, known)) is not None:
-                sources[field_urn(source)] = source
+            words, found = dict(joined), dict[str, Column]()
+            for one in inputs:
+                if one is None:
+                    continue
+                key, name = (one.namespace, one.name), text(one.field)
+                source = sources[key] if key in sources else sources.setdefault(key, self._urn(*key))
+                if source is None or name is None:
+                    self.dropped += 1
+                    continue
+                found[field_urn((source, name))] = (source, name)
                 words |= words_of(one)
-        if sources:
-            operation = self._operation(",".join(sorted(words, key=lower_key)))
-            self._count += len(sources)
-            self._characters += len(sources) * (len(operation) + len(column[0]) + len(column[1]))
-            self._characters += sum(map(len, sources))
-            lineage.append((operation, column, [sources[urn] for urn in sorted_as_java(sources)]))
+            if found:
+                operation = self._operation(",".join(sorted(words, key=lower_key)))
+                for source_urn in found:
+                    self._count(len(operation) + len(urn) + len(field) + len(source_urn))
+                lineage.append((operation, (urn, field), [found[one] for one in sorted_as_java(found)]))
+        return lineage
 
-    def _source(self, one: InputField, known: _Known) -> Column | None:
-        """The column an input field names; None, and counted, where it names no dataset or no field."""
-        key, column = (one.namespace, one.name), one.field
-        urn = known[key] if key in known else known.setdefault(key, self._urn(*key))
-        if type(column) is not str:
-            column = text(column)
-        if urn is None or column is None:
-            self.dropped += 1
-            return None
-        return urn, column
+    def _count(self, characters: int) -> None:
+        """Count a pair. At once, because words that join many pairs cost time before they cost room."""
+        self._pairs += 1
+        self._characters += characters
+        if self._pairs > self._limits.pairs or self._characters > self._limits.characters:
+            raise UnconvertibleEvent(
+                f"the column lineage has more than {self._limits.pairs:,} pairs or"
+                f" {self._limits.characters:,} characters"
+            )
 
     def _urn(self, namespace: Text, name: Text) -> str | None:
         namespace, name = text(namespace), text(name)
@@ -228,21 +235,22 @@ def input_output(
 
 
 class _Pointers(dict[str, str]):
-    """URNs as they stand in a path. Those of datasets come again and again."""
+    """Parts as they stand in a path. Those of datasets and columns come again and again."""
 
-    def __missing__(self, urn: str) -> str:
-        found = self[urn] = pointer(urn)
+    def __missing__(self, part: str) -> str:
+        found = self[part] = pointer(part)
         return found
 
 
 def lineage_paths(lineage: Sequence[Lineage], options: Options) -> list[str]:
     """The path of every pair in a patch."""
     paths: list[str] = []
-    datasets = _Pointers()
+    at = _Pointers()
     for operation, (urn, column), sources in lineage:
         said = (escaped(operation) if options.escape_operations else operation) or "TRANSFORM"
-        start = f"/fineGrainedLineages/{said}/urn:li:schemaField:({datasets[urn]},{pointer(column)})/NONE"
-        paths += [f"{start}/urn:li:schemaField:({datasets[one]},{pointer(name)})" for one, name in sources]
+        start = f"/fineGrainedLineages/{said}/urn:li:schemaField:({at[urn]},{at[column]})/NONE"
+        for one, name in sources:
+            paths.append(f"{start}/urn:li:schemaField:({at[one]},{at[name]})")
     return paths
 
 

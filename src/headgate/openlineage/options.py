@@ -65,6 +65,9 @@ class Limits:
     depth: int = 100  #: of nested schema fields
 
 
+LIMITS: Final = Limits()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How events are converted. The first part are DataHub's own options with its library's defaults."""
@@ -100,7 +103,7 @@ class Options:
     escape_operations: bool = False  #: SQL in the paths of column lineage with its slashes escaped
     field_descriptions: bool = False  #: fields of schemas with their descriptions
     logical_plan_limit: int | None = None  #: bytes; a longer spark.logicalPlan is left out
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = LIMITS
 
 
 #: What DataHub's library does in its own tests: its defaults, with datasets and their schemas written.

@@ -17,6 +17,7 @@ from headgate.openlineage.wire import Facets, JobType, ProcessingEngine, free, t
 _LOGICAL_PLAN: Final = "spark.logicalPlan"
 _JOB_DETAILS: Final = ("jobId", "jobDescription", "jobGroup", "jobCallSite")
 _VERSIONS: Final = ("spark-version", "openlineage-spark-version")
+_EVERY_FACET: Final = frozenset({"_producer", "_schemaURL", "_deleted"})  #: what is there to tell facets apart
 #: What org.json escapes beyond JSON's own needs.
 _ESCAPED: Final = re.compile("</|[\u0080-\u009f\u2000-\u20ff]")
 
@@ -47,16 +48,17 @@ def run_properties(facets: Facets | None, engine: ProcessingEngine | None, optio
     """The properties a run's facets give, in the order they stand in the event; a later one overwrites."""
     made = Properties()
     if engine is not None:
-        said = (
-            ("processingEngine", text(engine.name)),
-            ("processingEngineVersion", text(engine.version)),
-            ("openlineageAdapterVersion", text(engine.openlineageAdapterVersion)),
-        )
-        made.flow = {key: value for key, value in said if value is not None}
-        made.job = dict(made.flow)
-    for name in facets or ():
-        if facets is not None and name in _READERS:
-            _READERS[name](made, free(facets, name), options)
+        for key, said in (
+            ("processingEngine", engine.name),
+            ("processingEngineVersion", engine.version),
+            ("openlineageAdapterVersion", engine.openlineageAdapterVersion),
+        ):
+            if (value := text(said)) is not None:
+                made.flow[key] = made.job[key] = value
+    if facets is not None:
+        for name in facets:
+            if (reader := _READERS.get(name)) is not None:
+                reader(made, free(facets, name), options)
     return made
 
 
@@ -76,9 +78,9 @@ def _spark_version(made: Properties, facet: Mapping[str, Any], _: Options) -> No
 
 
 def _both(made: Properties, facet: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    found = {name: text_of(value) for name in names if (value := facet.get(name)) is not None}
-    made.flow |= found
-    made.job |= found
+    for name in names:
+        if (value := facet.get(name)) is not None:
+            made.flow[name] = made.job[name] = text_of(value)
 
 
 def _airflow(made: Properties, facet: Mapping[str, Any], _: Options) -> None:
@@ -93,7 +95,8 @@ def _airflow(made: Properties, facet: Mapping[str, Any], _: Options) -> None:
 
 
 def _logical_plan(made: Properties, facet: Mapping[str, Any], options: Options) -> None:
-    written = _ESCAPED.sub(_escape, msgspec.json.encode(_without_nulls(facet, 0)).decode())
+    plan = {name: value for name, value in facet.items() if name not in _EVERY_FACET}
+    written = _ESCAPED.sub(_escape, msgspec.json.encode(_without_nulls(plan, 0)).decode())
     if options.logical_plan_limit is None or len(written) <= options.logical_plan_limit:
         made.flow[_LOGICAL_PLAN] = written
 

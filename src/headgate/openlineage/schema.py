@@ -11,7 +11,7 @@ import msgspec
 
 from headgate.errors import UnconvertibleEvent
 from headgate.openlineage import wire
-from headgate.openlineage.options import Limits, Options
+from headgate.openlineage.options import LIMITS, Limits, Options
 from headgate.openlineage.wire import Field, text
 
 _WORDS: Final = {
@@ -59,6 +59,7 @@ _MARK: Final = re.compile(r"[<>(),]")
 _MOST_TOKENS: Final = 64
 _CACHED: Final = 200  #: characters of a type that is worth remembering
 _CACHED_SCHEMA: Final = 2048  #: bytes of a schema that is
+_USUAL: Final = Options()
 _CONTROL: Final = re.compile(r"(\\\\)|\\u00([01][0-9a-f])")
 
 
@@ -79,14 +80,6 @@ class _Row(NamedTuple):
     parent: int  #: the index of its parent's row; -1 at the top
 
 
-class _Way(NamedTuple):
-    """What of the options matters here."""
-
-    released: bool
-    descriptions: bool
-    limits: Limits
-
-
 def schema_metadata(schema: bytes, platform: str, options: Options) -> Mapping[str, Any] | None:
     """The aspect; None without a list of fields.
 
@@ -99,8 +92,8 @@ def schema_metadata(schema: bytes, platform: str, options: Options) -> Mapping[s
         MalformedEvent: it is not what the specification says.
         UnconvertibleEvent: more fields, deeper ones or longer paths than `options.limits` allow.
     """
-    way = _Way(options.released, options.field_descriptions, options.limits)
-    written = (_remembered if len(schema) <= _CACHED_SCHEMA else _written)(schema, way)
+    usual = options.limits is LIMITS and not (options.released or options.field_descriptions)
+    written = _remembered(schema) if usual and len(schema) <= _CACHED_SCHEMA else _written(schema, options)
     if written is None:
         return None
     return {
@@ -113,22 +106,24 @@ def schema_metadata(schema: bytes, platform: str, options: Options) -> Mapping[s
     }
 
 
-def _written(schema: bytes, way: _Way) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]] | None:
-    """The schema as text, and its fields. What Jackson would print differently in the text is put right on the way."""
+def _written(schema: bytes, options: Options) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]] | None:
+    """The schema as text, and its fields. What Jackson would print differently is put right on the way."""
     fields = wire.fields(schema)
     if fields is None:
         return None
-    made = _flat(fields, way) or _deep(fields, way)
+    made = _flat(fields, options) or _deep(fields, options)
     return {"com.linkedin.schema.MySqlDDL": {"tableSchema": _table_schema(fields)}}, made
 
 
-#: A dataset comes with the same schema in every event of every run. Shared by all answers, as types are.
-_remembered: Final = lru_cache(maxsize=1024)(_written)
+@lru_cache(maxsize=1024)
+def _remembered(schema: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]] | None:
+    """As usual. A dataset has the same schema in every event of every run. Shared by all answers, as types are."""
+    return _written(schema, _USUAL)
 
 
-def _flat(fields: list[Field | None], way: _Way) -> list[Mapping[str, Any]] | None:
+def _flat(fields: list[Field | None], options: Options) -> list[Mapping[str, Any]] | None:
     """The short way for what most schemas are, a plain list of columns; None for any other."""
-    if way.released or way.descriptions or len(fields) > way.limits.fields:
+    if options.released or options.field_descriptions or len(fields) > options.limits.fields:
         return None
     made: list[Mapping[str, Any]] = []
     for field in fields:
@@ -155,19 +150,19 @@ def _column(name: str, kind: str) -> Mapping[str, Any] | None:
     return {"fieldPath": name, "nativeDataType": kind, "type": shape.type}
 
 
-def _deep(fields: list[Field | None], way: _Way) -> list[Mapping[str, Any]]:
+def _deep(fields: list[Field | None], options: Options) -> list[Mapping[str, Any]]:
     rows: list[_Row] = []
-    _collect(fields, -1, 0, rows, way.limits)
-    if way.released:
+    _collect(fields, -1, 0, rows, options.limits)
+    if options.released:
         top = [row for row in rows if row.parent < 0]
-        return [_field(row, row.name, _RELEASED.get(text(row.field.type) or "", _NULL_TYPE), way) for row in top]
-    paths = _paths(rows, way.limits)
-    return [_field(row, path, row.shape.type, way) for row, path in zip(rows, paths, strict=True)]
+        return [_field(row, row.name, _RELEASED.get(text(row.field.type) or "", _NULL_TYPE), options) for row in top]
+    paths = _paths(rows, options.limits)
+    return [_field(row, path, row.shape.type, options) for row, path in zip(rows, paths, strict=True)]
 
 
-def _field(row: _Row, path: str, kind: Mapping[str, Any], way: _Way) -> Mapping[str, Any]:
+def _field(row: _Row, path: str, kind: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
     made = {"fieldPath": path, "nativeDataType": row.field.type or "", "type": kind}
-    if way.descriptions and row.field.description:
+    if options.field_descriptions and row.field.description:
         made["description"] = row.field.description
     return made
 

@@ -381,16 +381,12 @@ def fields(schema: bytes) -> list[Field | None] | None:
 
 
 def free(facets: Facets, name: str) -> dict[str, Any]:
-    """A facet the specification does not know, less what every facet has; empty where it is no object."""
+    """A facet the specification does not know, with what every facet has; empty where it is no object."""
     try:
         found = _FREE.decode(facets[name])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, f"the facet {name}: ") from error
-    if not isinstance(found, dict):
-        return {}
-    for own in ("_producer", "_schemaURL", "_deleted"):
-        found.pop(own, None)  # pyright: ignore[reportUnknownMemberType] - JSON
-    return found  # pyright: ignore[reportUnknownVariableType] - JSON: its keys are texts
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON: its keys are texts
 
 
 def text(value: Text) -> str | None:

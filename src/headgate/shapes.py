@@ -362,17 +362,6 @@ def worker_json(worker: Mapping[str, Any], now: datetime) -> Shape:
     }
 
 
-def outbox_json(state: tuple[int, float | None, str | None]) -> Shape:
-    count, oldest, error = state
-    return {"waiting": count, "oldest_at": seconds_json(oldest), "last_error": error}
-
-
-def page_json(items: Sequence[Shape], following: str | None) -> Shape:
-    """A list as every listing has it; `next` is what `?before=` takes for the following page, null on the last."""
-    return {"items": list(items), "next": following}
-
-
-def _predicate(predicate: Predicate | None) -> Shape | None:
 def access_key_json(key: AccessKey) -> Shape:
     """A key that AWS calls are signed with; its secret is told to nobody but its maker, once."""
     over = key.expires_at is not None and key.expires_at <= datetime.now(UTC)
@@ -388,6 +377,17 @@ def access_key_json(key: AccessKey) -> Shape:
     }
 
 
+def outbox_json(state: tuple[int, float | None, str | None]) -> Shape:
+    count, oldest, error = state
+    return {"waiting": count, "oldest_at": seconds_json(oldest), "last_error": error}
+
+
+def page_json(items: Sequence[Shape], following: str | None) -> Shape:
+    """A list as every listing has it; `next` is what `?before=` takes for the following page, null on the last."""
+    return {"items": list(items), "next": following}
+
+
+def _predicate(predicate: Predicate | None) -> Shape | None:
     if predicate is None:
         return None
     return {

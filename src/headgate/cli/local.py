@@ -32,10 +32,9 @@ class Local:
         self._gate = gate
         self._ledger = gate.ledger
         self._dead = DeadLetters(gate.ledger)
-        self._secrets = SecretStore(gate.ledger, gate.settings)
-        self.where = f"the ledger in {gate.settings.home}"
         self._keys = AccessKeys(gate.ledger, gate.settings)
         self._secrets = SecretStore(gate.ledger, gate.settings)
+        self.where = f"the ledger in {gate.settings.home}"
 
     def jobs(self) -> list[Doc]:
         catalog = self._ledger.refresh()
@@ -153,20 +152,6 @@ class Local:
     def delete_rule(self, name: str, reason: str | None) -> Doc:
         return shapes.kept_rule_json(self._gate.delete_rule(name, actor=ACTOR, reason=reason))
 
-    def secrets(self) -> list[Doc]:
-        return [shapes.kept_secret_json(one) for one in self._secrets.names()]
-
-    def set_secret(self, name: str, value: str, reason: str | None) -> Doc:
-        return shapes.kept_secret_json(self._secrets.put(name, value, actor=ACTOR, reason=reason))
-
-    def delete_secret(self, name: str, reason: str | None) -> Doc:
-        return shapes.kept_secret_json(self._secrets.delete(name, actor=ACTOR, reason=reason))
-
-    def rotate_secrets(self, reason: str | None) -> Doc:
-        sealed, closed = self._secrets.rotate(actor=ACTOR, reason=reason)
-        return {"sealed": sealed, "closed": closed}
-
-
     def keys(self) -> list[Doc]:
         return [shapes.access_key_json(one) for one in self._keys.list()]
 
@@ -192,6 +177,7 @@ class Local:
     def rotate_secrets(self, reason: str | None) -> Doc:
         sealed, closed = self._secrets.rotate(actor=ACTOR, reason=reason)
         return {"sealed": sealed, "closed": closed}
+
 
 def _filter(wanted: EventsWanted) -> EventFilter:
     return EventFilter(

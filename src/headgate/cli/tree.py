@@ -86,10 +86,9 @@ def _groups() -> dict[str, typer.Typer]:
         "triggers": _group("What must happen for jobs to start."),
         "rules": _group("Which job refreshes a dataset."),
         "events": _group("What happened outside, and what it led to."),
-        "secrets": _group("Values that recipes name, kept sealed."),
-        "lake": _group("What was ingested."),
         "keys": _group("Keys that calls to the AWS doors are signed with."),
         "secrets": _group("Values that recipes name, kept sealed."),
+        "lake": _group("What was ingested."),
         "openlineage": _group("Lineage in the open standard's form."),
         "config": _group("The settings."),
         "datahub": _group("DataHub, made ready."),
@@ -114,11 +113,6 @@ def _groups() -> dict[str, typer.Typer]:
     letters.command("replay")(dead.replay)
     letters.command("delete")(dead.delete)
     groups["events"].add_typer(letters, name="dead")
-    groups["secrets"].command("set")(secrets.put)
-    groups["secrets"].command("list")(secrets.show_list)
-    groups["secrets"].command("delete")(secrets.delete)
-    groups["secrets"].command("rotate")(secrets.rotate)
-    groups["lake"].command("query")(lake.query)
     groups["keys"].command("create")(keys.create)
     groups["keys"].command("list")(keys.show_list)
     groups["keys"].command("revoke")(keys.revoke)
@@ -126,6 +120,7 @@ def _groups() -> dict[str, typer.Typer]:
     groups["secrets"].command("list")(secrets.show_list)
     groups["secrets"].command("delete")(secrets.delete)
     groups["secrets"].command("rotate")(secrets.rotate)
+    groups["lake"].command("query")(lake.query)
     groups["lake"].command("tables")(lake.tables)
     groups["openlineage"].command("convert")(openlineage.convert)
     groups["config"].command("show")(configuring.show_config)

@@ -123,7 +123,8 @@ class Port:
     async def _refuse(self, scope: Scope) -> Response | None:
         """An answer for those who may not enter; else the scope gets its caller."""
         path: str = scope["path"]
-        headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
+        raw = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        headers: Headers = dict(raw)
         if path in ("/healthz", button.PATH):
             return None
         try:
@@ -184,10 +185,10 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(rules.page_router)
     app.include_router(secrets.router, prefix=API)
     app.include_router(dead_letters.router, prefix=API)
+    app.include_router(keys.router, prefix=API)
     app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
     app.include_router(button.router)
-    app.include_router(keys.router, prefix=API)
     app.include_router(pages.router)
     most = _usual
     if isinstance(gate.datahub, EmbeddedDataHub):

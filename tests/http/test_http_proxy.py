@@ -209,16 +209,37 @@ def test_our_own_paths_stay_guarded(url: str) -> None:
 
 def test_the_buttons_script_is_everybodys(frontend: FakeFrontend, url: str) -> None:
     """Of any host and origin, without any credential, and cacheable."""
-    headers = {"host": "datahub.example.com", "origin": "https://other.example"}
+    headers = {"host": "datahub.example.com", "origin": "https://other.example", "accept-encoding": "identity"}
     first = call(f"{url}/headgate/button.js", headers=headers)
-    again = call(f"{url}/headgate/button.js", headers={"if-none-match": f'W/{first.headers["etag"]}, "x"'})
+    again = call(f"{url}/headgate/button.js", headers={**headers, "if-none-match": f'W/{first.headers["etag"]}, "x"'})
 
     assert first.status_code == 200
     assert b"customElements.define" in first.content
     assert "max-age" in first.headers["cache-control"]
     assert first.headers["cross-origin-resource-policy"] == "cross-origin"
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    assert call(f"{url}/headgate/button.js", "HEAD").headers["content-length"] == str(len(first.content))
+    assert call(f"{url}/headgate/button.js", "HEAD", headers=headers).headers["content-length"] == str(
+        len(first.content)
+    )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [("gzip, deflate, br, zstd", True), ("br;q=1.0, GZIP;q=0.5", True), ("identity", False), ("gzip;q=0, br", False),
+     ("*", False), ("x-gzipped", False)],
+)  # fmt: skip
+def test_the_buttons_script_is_packed_for_who_unpacks(url: str, accepted: str, packed: bool) -> None:
+    """The same script, in a third of its bytes; each form has a tag of its own, and says what it depends on."""
+    plain = call(f"{url}/headgate/button.js", headers={"accept-encoding": "identity"})
+    answer = call(f"{url}/headgate/button.js", headers={"accept-encoding": accepted})
+    about = {"accept-encoding": accepted, "if-none-match": plain.headers["etag"]}
+    known = call(f"{url}/headgate/button.js", headers=about)
+
+    assert answer.content == plain.content
+    assert (answer.headers.get("content-encoding") == "gzip") is packed
+    assert (int(answer.headers["content-length"]) < len(plain.content) / 2) is packed
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert known.status_code == (200 if packed else 304)
 
 
 def test_without_a_frontend_nothing_is_proxied(world: World) -> None:

@@ -31,8 +31,8 @@ def facet(kind: str, /, **members: object) -> dict[str, object]:
 
 
 def event(number: int = 0) -> dict[str, Any]:
-    """One of many jobs, with datasets of its own: two paths in, one Glue table out, and what Spark says of itself."""
-    columns = ["id", "account", "amount", "booked_at", "currency", "counterparty", "branch", "channel"]
+    """One of many jobs, its datasets and columns its own: two paths in, one Glue table out, what Spark says beside."""
+    columns = ["id", "account", "amount", "booked_at", "currency", "counterparty", "branch", f"channel_{number:03}"]
     types = ["bigint", "string", "decimal(18,2)", "timestamp", "string", "string", "string", "string"]
     fields = [{"name": name, "type": kind} for name, kind in zip(columns, types, strict=True)]
     sources = [("s3://lake-raw", f"{name}/{number:03}/2026/01") for name in ("bookings", "accounts")]

@@ -49,6 +49,8 @@ MOST_REPLAYED = 10_000
 #: Of the ingestions others run, that are looked through.
 MOST_EXTERNAL = 1_000
 REASON_LENGTH = 2_000
+#: Of a job that refreshes many datasets, so many runs are looked through for one dataset's last.
+LOOKED_BACK, _PORTION = 1_000, 200
 _ASKING = 8  #: questions to DataHub that may be under way for one person
 _UNKNOWN = "DataHub knows no dataset {}"
 _NOT_EMBEDDED = (
@@ -315,9 +317,16 @@ class Gate:
         return self.ledger.read(lambda connection: clicks.find(connection, runs))
 
     def last_for(self, job: JobName, dataset: str) -> Run | None:
-        """The newest run of the job, unless it was asked for another dataset; of the newest fifty."""
-        page = self.ledger.runs(job=job, limit=50)
-        return next((run for run in page.items if run.arguments.get(clicking.DATASET, dataset) == dataset), None)
+        """The newest run of the job that was not asked for another dataset; of its newest LOOKED_BACK."""
+        before: int | None = None
+        for _ in range(0, LOOKED_BACK, _PORTION):
+            page = self.ledger.runs(job=job, before=before, limit=_PORTION)
+            for run in page.items:
+                if run.arguments.get(clicking.DATASET, dataset) == dataset:
+                    return run
+            if (before := page.next) is None:
+                break
+        return None
 
     def called_back(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str:
         """Take in how a function says that it ended, by its token; answers the attempt's id.

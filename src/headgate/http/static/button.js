@@ -289,7 +289,7 @@
       const by = person(info.lastRun?.actor);
       this.last.textContent = info.lastRun
         ? `${[runInWords(info.lastRun).filter(Boolean).join(" ").replace(" ·", ","), by && `by ${by}`].filter(Boolean).join(", ")}.`
-        : "It has not run yet.";
+        : "No earlier run of it is known.";
       for (const one of [this.about, this.note]) one.hidden = !one.textContent;
       this.busy(false);
       this.dialog.showModal();

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from headgate.errors import MalformedEvent
+from headgate.errors import MalformedEvent, UnconvertibleEvent
+from headgate.openlineage import Limits
 
 from .events import AT, NOW, aspect, columns, dataset, dataset_event, job_event, made, proposals, run_event, urn
 
@@ -44,6 +45,39 @@ def test_a_schema_needs_a_list_of_fields() -> None:
     assert schema()["fields"] == []
     assert schema()["platformSchema"] == {"com.linkedin.schema.MySqlDDL": {"tableSchema": "[]"}}
     assert proposals(made(dataset_event("hive", "a", schema={})), "schemaMetadata") == []
+
+
+def test_a_schema_that_comes_again_is_written_as_is_asked() -> None:
+    """What is remembered of one conversion is not given to one with other options, or on another platform."""
+    fields = [{"name": "a", "type": "bigint", "description": "d"}, {"name": "b", "type": "array<int>"}]
+    usual = schema(*fields)
+    event = run_event(inputs=[dataset("postgres://h", "a", schema={"fields": fields})])
+
+    assert schema(*fields) == usual
+    assert schema(*fields, field_descriptions=True)["fields"][0]["description"] == "d"
+    assert [one["fieldPath"] for one in aspect(made(event, released=True), "schemaMetadata")["fields"]] == ["a", "b"]
+    assert aspect(made(event), "schemaMetadata") == usual | {"platform": "urn:li:dataPlatform:postgres"}
+    with pytest.raises(UnconvertibleEvent, match="more than 1 fields"):
+        schema(*fields, limits=Limits(fields=1))
+
+
+def test_a_long_schema_is_written_as_a_short_one() -> None:
+    """Schemas of any length have all their fields in their order."""
+    fields = [{"name": f"column_{n}", "type": "int" if n % 2 else "string"} for n in range(500)]
+    written = schema(*fields)
+
+    assert [(one["fieldPath"], one["nativeDataType"]) for one in written["fields"]] == [
+        (one["name"], one["type"]) for one in fields
+    ]
+    assert json.loads(written["platformSchema"]["com.linkedin.schema.MySqlDDL"]["tableSchema"]) == fields
+
+
+@pytest.mark.parametrize("facet", [{"fields": "x"}, {"fields": [3]}, [], "x", {"fields": [{"name": []}]}])
+def test_a_schema_of_another_form_is_malformed(facet: object) -> None:
+    """Again and again: nothing is remembered of it."""
+    for _ in range(2):
+        with pytest.raises(MalformedEvent, match="the facet schema: "):
+            made(dataset_event("hive", "a", schema=facet))
 
 
 @pytest.mark.parametrize(

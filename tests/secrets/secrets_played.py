@@ -15,6 +15,7 @@ class Played:
     values: Mapping[str, str] = field(default_factory=dict[str, str])
     first: Callable[[], None] = lambda: None
     own_only: bool = False
+    mixed: bool = False
     place: str = "a play"
     asked: list[list[str]] = field(default_factory=list[list[str]])
 

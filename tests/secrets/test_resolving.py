@@ -107,6 +107,15 @@ def test_what_is_given_out_is_masked_in_our_log_from_then_on() -> None:
     assert repr(known) == "Known(1 values)"
 
 
+def test_a_regions_name_is_not_masked_in_our_log() -> None:
+    """The environment holds more than secrets; of it, what is called so is masked."""
+    known = Known()
+    environ = {"AWS_REGION": "eu-west-1", "DB_PASSWORD": VALUE}
+    Secrets([Environment(environ=environ)], learn=known.learn).resolve(list(environ))
+
+    assert known.mask(f"eu-west-1 {VALUE}") == "eu-west-1 ****"
+
+
 def test_many_threads_learn_and_mask_at_once() -> None:
     """None of them is lost."""
     known = Known()

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import CannotUnseal, InvalidConfiguration, Unavailable
-from headgate.secrets import Sealer
-from headgate.secrets.sealing import KEY_FILE, VARIABLE
+from headgate.secrets.sealing import KEY_FILE, VARIABLE, Sealer
 
 ONE = base64.b64encode(b"1" * 32).decode()
 TWO = (b"2" * 32).hex()

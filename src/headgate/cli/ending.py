@@ -105,9 +105,11 @@ def _defect(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     if os.environ.get(DEBUG) == "1":
         sys.__excepthook__(kind, error, trace)
         return
+    from headgate.secrets import known  # noqa: PLC0415 - see above
+
     sys.stderr.write(
-        f"headgate: a defect of ours: {kind.__name__}: {error}\n"
-        f"Run it again with {DEBUG}=1 to see where, and report that.\n"
+        known.mask(f"headgate: a defect of ours: {kind.__name__}: {error}\n")
+        + f"Run it again with {DEBUG}=1 to see where, and report that.\n"
     )
 
 

@@ -1,10 +1,18 @@
-"""This file is where our own log lines are told where to go: to stderr, always, so that answers stay clean."""
+"""This file is where our own log lines are told where to go: to stderr, always, so that answers stay clean.
+
+Whatever goes there goes through the mask of `headgate.secrets.known`: our lines, those of libraries, tracebacks.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import TYPE_CHECKING
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from headgate.secrets import known
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -23,6 +31,10 @@ def of_server(settings: Settings) -> None:
 
 
 def _configure(settings: Settings, *, at_least: str) -> None:
+    from headgate.settings.private import secret_texts  # noqa: PLC0415 - `--help` needs no settings
+
+    known.learn([*secret_texts(settings), *os.environ.get("HEADGATE_SECRETS_KEY", "").replace(",", " ").split()])
+    _mask_others()
     import structlog  # noqa: PLC0415 - commands that open no ledger log nothing
 
     terminal = sys.stderr.isatty()
@@ -38,8 +50,34 @@ def _configure(settings: Settings, *, at_least: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *exceptions,
             shown,
+            _masked,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, at_least.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _masked(_logger: object, _method: str, line: Any) -> Any:
+    """The last step: the line as it will stand there."""
+    return known.mask(line) if isinstance(line, str) else line
+
+
+class _Masking(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return known.mask(super().format(record))
+
+
+def _mask_others() -> None:
+    """What libraries log, and how threads end, goes to stderr without asking us; let it go through the mask."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Masking())
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_type is SystemExit or failed.exc_value is None:
+        return
+    name = failed.thread.name if failed.thread else "?"
+    text = "".join(traceback.format_exception(failed.exc_value))
+    sys.stderr.write(known.mask(f"Exception in thread {name}:\n{text}"))

@@ -12,7 +12,7 @@ from headgate.errors import CannotUnseal, Invalid
 from headgate.ledger import secrets as kept
 from headgate.ledger.secrets import KeptSecret
 from headgate.ledger.store import Ledger, wait_for
-from headgate.secrets import Provider, Sealer, Secrets, known
+from headgate.secrets import Provider, Secrets, known
 from headgate.secrets.aws import Parameters, SecretsManager
 from headgate.secrets.datahub import OfDataHub
 from headgate.secrets.plain import Environment, Files
@@ -23,6 +23,7 @@ from headgate.settings.record import ProviderKind, SecretProvider
 
 if TYPE_CHECKING:
     from headgate.datahub.secrets import SecretReader
+    from headgate.secrets.sealing import Sealer
 
 T = TypeVar("T")
 
@@ -84,7 +85,13 @@ def sealer_of(settings: Settings) -> Callable[[], Sealer]:
 
     What it gives raises what `Sealer.of` raises.
     """
-    return _once(lambda: Sealer.of(settings.home, file=settings.secrets.key_file))
+
+    def make() -> Sealer:
+        from headgate.secrets.sealing import Sealer  # noqa: PLC0415 - cryptography: 70 ms
+
+        return Sealer.of(settings.home, file=settings.secrets.key_file)
+
+    return _once(make)
 
 
 def resolver(settings: Settings, ledger: Ledger, clients: Clients) -> Secrets:

@@ -30,6 +30,7 @@ class _OfAws:
     prefix: str = ""  #: before a name that is not in `names`
     names: Mapping[str, str] = field(default_factory=dict[str, str])  #: name -> id, or id#key
     own_only: bool = False
+    mixed: bool = False
 
     def _refs(self, names: Sequence[str]) -> dict[str, str]:
         """AWS's id of each name. With `names` and no prefix only those are asked for."""

@@ -15,6 +15,7 @@ class OfDataHub:
     ask: Ask
     place: str  #: DataHub's address
     own_only: bool = False
+    mixed: bool = False
 
     def where(self, names: Sequence[str]) -> str:  # noqa: ARG002 - a name is its own there
         return f"DataHub's secrets ({self.place})"

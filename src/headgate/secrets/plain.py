@@ -22,6 +22,7 @@ class Environment:
 
     allow: Sequence[str] = ("*",)
     own_only: bool = False
+    mixed: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def where(self, names: Sequence[str]) -> str:
@@ -41,6 +42,7 @@ class Files:
 
     folder: Path
     own_only: bool = False
+    mixed: bool = False
 
     def where(self, names: Sequence[str]) -> str:
         return f"{self.folder}/{names[0]}" if len(names) == 1 else f"the folder {self.folder}"

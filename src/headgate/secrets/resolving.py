@@ -17,6 +17,8 @@ from headgate.supervision.masking import Masker
 
 PATIENCE: Final = 45.0  #: seconds for all providers together
 LARGEST: Final = 1 << 20  #: bytes of a value; no provider's own limit is higher
+#: Names that say that something is private.
+PRIVATE: Final = re.compile(r"pass|pwd|secret|token|credential|key|auth|private|dsn|cookie", re.IGNORECASE)
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
@@ -45,6 +47,11 @@ class Provider(Protocol):
         """Whether it is there for recipes of this project alone, and not for those that others send."""
         ...
 
+    @property
+    def mixed(self) -> bool:
+        """Whether it also has what is no secret, such as a region's name, which our log need not mask."""
+        ...
+
     def where(self, names: Sequence[str]) -> str:
         """Where it looks for these, for a person."""
         ...
@@ -69,7 +76,7 @@ class Secrets:
         patience: float = PATIENCE,
         learn: Callable[[Iterable[str]], None] = known.learn,
     ) -> None:
-        """`learn` is told every value that is given out, so that logs mask it."""
+        """`learn` is told every secret that is given out, so that logs mask it."""
         self._providers = tuple(providers)
         self._patience = patience
         self._learn = learn
@@ -104,7 +111,7 @@ class Secrets:
                 continue
             in_time(until, provider.where(missing))
             found = provider.find(missing, until=until)
-            self._learn(found.values())
+            self._learn(value for name, value in found.items() if not provider.mixed or PRIVATE.search(name))
             here = [name for name in missing if name in found]
             values.update((name, found[name]) for name in here)
             places.update((name, provider.where([name])) for name in here)

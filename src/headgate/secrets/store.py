@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from headgate.secrets.sealing import Sealer
+if TYPE_CHECKING:
+    from headgate.secrets.sealing import Sealer
 
 Sealed = Callable[[Sequence[str]], Mapping[str, bytes]]  #: the sealed texts of those names that there are
 
@@ -22,6 +24,7 @@ class OwnStore:
     sealed: Sealed
     sealer: Callable[[], Sealer]
     own_only: bool = False
+    mixed: bool = False
 
     def where(self, names: Sequence[str]) -> str:  # noqa: ARG002 - a name is its own there
         return "our own store (`headgate secrets list`)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from headgate.errors import InvalidConfiguration
 from headgate.job import Lake
@@ -17,12 +17,14 @@ from headgate.settings.jobs import read_jobs
 from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
 from headgate.settings.notify import read_notifications
+from headgate.settings.private import secret_texts
 from headgate.settings.reading import Key, Report, Section, found, mask_url, source
 from headgate.settings.record import DataHub, OpenLineage, Secret, SecretSettings, Settings
 from headgate.settings.secrets import KEY_FILE, SECRETS, read_providers
 from headgate.settings.sqs import read_queues
 from headgate.settings.top import Top
 from headgate.settings.triggers import read_triggers
+from headgate.supervision.masking import Masker
 
 NAME: Final = "headgate.yaml"
 _MISTAKEN: Final = ("headgate.yml", "Headgate.yaml", "headgate.json")
@@ -66,8 +68,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def describe(settings: Settings) -> list[dict[str, Json]]:
-    """Every setting in force: {name, value, source}, sorted as in the file. Secrets are masked."""
-    return [{"name": one.name, "value": one.value, "source": one.source} for one in settings.effective]
+    """Every setting in force: {name, value, source}, sorted as in the file. Secrets are masked, wherever they stand."""
+    masker = Masker(secret_texts(settings))
+    return [{"name": one.name, "value": _masked(one.value, masker), "source": one.source} for one in settings.effective]
+
+
+def _masked(value: Json, masker: Masker) -> Json:
+    if isinstance(value, str):
+        return masker.text(value)
+    if isinstance(value, list):
+        return [_masked(one, masker) for one in cast("list[Json]", value)]
+    return value
 
 
 def _find(path: Path | None, environ: Mapping[str, str], report: Report) -> Path | None:

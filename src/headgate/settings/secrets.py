@@ -103,8 +103,9 @@ _NAME: Final = pattern("a name of letters, digits and underscores", r"[A-Za-z_][
 def read_providers(section: Section, datahub: DataHub, project: Path) -> tuple[SecretProvider, ...]:
     """Read `secrets.providers`."""
     if not section.has(PROVIDERS):
-        usual = (SecretProvider(kind=ProviderKind.STORE), SecretProvider(kind=ProviderKind.ENV, own_only=True))
-        return (*usual, SecretProvider(kind=ProviderKind.DATAHUB)) if datahub.configured else usual
+        usual = [SecretProvider(kind=ProviderKind.STORE), SecretProvider(kind=ProviderKind.ENV, own_only=True)]
+        usual += [SecretProvider(kind=ProviderKind.DATAHUB)] if datahub.configured else []
+        return _noted(section, usual, "default")
     providers: list[SecretProvider] = []
     for index, node in enumerate(section.items(PROVIDERS)):
         provider = _provider(section, f"secrets.providers[{index}]", node, project)
@@ -113,6 +114,12 @@ def read_providers(section: Section, datahub: DataHub, project: Path) -> tuple[S
         if provider.kind is ProviderKind.DATAHUB and not datahub.configured:
             section.report.problem(node.place, "secrets.providers: there is no DataHub to ask; set datahub.gms_url")
         providers.append(provider)
+    return _noted(section, providers, str(section.place_of(PROVIDERS)))
+
+
+def _noted(section: Section, providers: Sequence[SecretProvider], source: str) -> tuple[SecretProvider, ...]:
+    """For `headgate config show`."""
+    section.report.note(section.path(PROVIDERS.name), [one.kind.value for one in providers], source)
     return tuple(providers)
 
 

@@ -138,8 +138,10 @@ class Masker:
         """Mask a text that is whole."""
         if not self._net.secrets:
             return text
-        fresh = Masker(like=self)
         data = text.encode("utf-8", "surrogatepass")
+        if not self._net.may_hold(data):
+            return text
+        fresh = Masker(like=self)
         masked = fresh.feed(data) + fresh.close()
         return text if masked == data else masked.decode("utf-8", "surrogatepass")
 
@@ -202,6 +204,10 @@ class _Net:
                 self._probes.append(probe)
         if hard:
             self._probes.append(_Probe(b"", 0, re.compile(_one_of(self._first_bytes()), re.DOTALL)))
+
+    def may_hold(self, data: bytes) -> bool:
+        """Whether there may be a whole form in the data."""
+        return any(probe.find(data, 0) < len(data) for probe in self._probes)
 
     def leaps(self, data: bytes) -> _Leaps:
         return _Leaps(self._probes, data)

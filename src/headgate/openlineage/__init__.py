@@ -1,9 +1,9 @@
 """This package is where OpenLineage events become what DataHub is told: in, a JSON event; out, a list of proposals.
 
-In the order things happen: `wire` (an event is read), `names` (its flow, job and run), `datasets` (URNs), `lineage`
-(columns, and what a job reads and writes), `properties`, `aspects`, `schema`, `runs`, `structured` (what is said of
-each), `convert` (all of it in order). `java` has the ways of the converter this one equals, `options` what may be
-asked.
+In the order things happen: `wire` and `scalars` (an event is read), `names` (its flow, job and run), `datasets`
+(URNs), `lineage` (columns, and what a job reads and writes), `properties`, `aspects`, `schema`, `runs`, `structured`
+(what is said of each), `convert` (all of it in order). `java` has the ways of the converter this one equals, `options`
+what may be asked.
 Nothing here knows a network, a clock or an SDK.
 """
 

@@ -10,6 +10,7 @@ from headgate.openlineage.datasets import Found
 from headgate.openlineage.java import double_text, lower_key, trimmed
 from headgate.openlineage.lineage import DATAHUB, pointer
 from headgate.openlineage.options import Options
+from headgate.openlineage.scalars import double, text, whole
 from headgate.openlineage.wire import (
     ColumnMetrics,
     DatasetFacets,
@@ -18,9 +19,6 @@ from headgate.openlineage.wire import (
     QualityMetrics,
     SourceCodeLocation,
     Tags,
-    double,
-    text,
-    whole,
 )
 
 Aspect = Mapping[str, Any] | Sequence[Any]

@@ -19,6 +19,7 @@ from headgate.openlineage.names import Names, names, orchestrator, run_urn
 from headgate.openlineage.options import Options
 from headgate.openlineage.properties import Properties, job_type, run_properties
 from headgate.openlineage.runs import event_type, instance
+from headgate.openlineage.scalars import text
 from headgate.openlineage.schema import schema_metadata
 from headgate.openlineage.structured import structured_properties
 from headgate.openlineage.wire import (
@@ -37,7 +38,6 @@ from headgate.openlineage.wire import (
     Tags,
     facet,
     read,
-    text,
 )
 
 #: {entityType, entityUrn, aspectName, changeType, aspect}. Answers share parts of aspects: they are to be read only.

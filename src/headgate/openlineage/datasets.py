@@ -12,7 +12,8 @@ from typing import Final, NamedTuple, Protocol
 from headgate.errors import UnconvertibleEvent
 from headgate.openlineage.java import scheme_of, sorted_as_java
 from headgate.openlineage.options import FABRICS, Connection, Options
-from headgate.openlineage.wire import NO_FACETS, Dataset, DatasetFacets, OutputStatistics, Symlinks, text
+from headgate.openlineage.scalars import text
+from headgate.openlineage.wire import NO_FACETS, Dataset, DatasetFacets, OutputStatistics, Symlinks
 
 #: Schemes of file systems, with the platform of each. `hdfs` is none: its paths keep their slashes, its host is lost.
 FILE_SYSTEMS: Final = {

@@ -9,7 +9,8 @@ from headgate.errors import UnconvertibleEvent
 from headgate.openlineage.datasets import DatasetUrn, Found, Resolver
 from headgate.openlineage.java import lower_key, sorted_as_java
 from headgate.openlineage.options import Options
-from headgate.openlineage.wire import ColumnLineage, InputField, OutputField, Text, text
+from headgate.openlineage.scalars import Text, text
+from headgate.openlineage.wire import ColumnLineage, InputField, OutputField
 
 UNKNOWN: Final = "urn:li:corpuser:UNKNOWN"
 DATAHUB: Final = "urn:li:corpuser:datahub"

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from headgate.errors import MalformedEvent, UnconvertibleEvent
 from headgate.openlineage.datasets import table_name
 from headgate.openlineage.options import Options
-from headgate.openlineage.wire import Dataset, Job, JobType, ProcessingEngine, text
+from headgate.openlineage.scalars import text
+from headgate.openlineage.wire import Dataset, Job, JobType, ProcessingEngine
 
 _OPENLINEAGE: Final = re.compile(r"https://github\.com/OpenLineage/OpenLineage/.*/([^/]+)")
 _STARTS: Final = (("https://github.com/apache/airflow/", "airflow"), ("https://github.com/trinodb/trino/", "trino"))

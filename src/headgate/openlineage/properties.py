@@ -12,7 +12,8 @@ import msgspec
 from headgate.errors import UnconvertibleEvent
 from headgate.openlineage.java import DEEPEST, text_of, trimmed
 from headgate.openlineage.options import Options
-from headgate.openlineage.wire import Facets, JobType, ProcessingEngine, free, text
+from headgate.openlineage.scalars import text
+from headgate.openlineage.wire import Facets, JobType, ProcessingEngine, free
 
 _LOGICAL_PLAN: Final = "spark.logicalPlan"
 _JOB_DETAILS: Final = ("jobId", "jobDescription", "jobGroup", "jobCallSite")

@@ -10,16 +10,8 @@ from headgate.openlineage.datasets import Found
 from headgate.openlineage.java import cut, utc_text
 from headgate.openlineage.lineage import DATAHUB
 from headgate.openlineage.options import Options
-from headgate.openlineage.wire import (
-    ErrorMessage,
-    ExternalQuery,
-    ExtractionError,
-    Facets,
-    NominalTime,
-    facet,
-    text,
-    whole,
-)
+from headgate.openlineage.scalars import text, whole
+from headgate.openlineage.wire import ErrorMessage, ExternalQuery, ExtractionError, Facets, NominalTime, facet
 
 _LONGEST: Final = 4096  #: UTF-16 units of a message or a stack trace
 _RESULTS: Final = {"COMPLETE": "SUCCESS", "FAIL": "FAILURE", "ABORT": "FAILURE"}

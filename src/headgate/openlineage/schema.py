@@ -12,7 +12,8 @@ import msgspec
 from headgate.errors import UnconvertibleEvent
 from headgate.openlineage import wire
 from headgate.openlineage.options import LIMITS, Limits, Options
-from headgate.openlineage.wire import Field, text
+from headgate.openlineage.scalars import text
+from headgate.openlineage.wire import Field
 
 _WORDS: Final = {
     "String": "string varchar char nvarchar nchar character,varying text uuid",

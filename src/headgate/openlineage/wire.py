@@ -1,6 +1,6 @@
 """This file is where an event's JSON is read: only what the conversion uses, of the types the specification says.
 
-Scalars are taken where text is expected, as Jackson does; a list or an object in their place is refused. Facets of
+A scalar of any kind is taken for another (`scalars`); a list or an object in its place is refused. Facets of
 runs and jobs, and schemas, stay unread until somebody asks for one, so what nobody uses costs next to nothing.
 """
 
@@ -15,15 +15,11 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from headgate.errors import MalformedEvent
-from headgate.openlineage.java import double_text, whole_text
 from headgate.openlineage.options import Limits
+from headgate.openlineage.scalars import Number, Text
 
 T = TypeVar("T")
-#: What stands where a text is expected, and where an integer is.
-Text = str | int | float | bool | None
-Number = int | float | str | None
 Facets = dict[str, Raw]
-_LONG: Final = 2**63
 
 
 class Field(Struct, omit_defaults=True, gc=False):
@@ -387,48 +383,3 @@ def free(facets: Facets, name: str) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, f"the facet {name}: ") from error
     return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON: its keys are texts
-
-
-def text(value: Text) -> str | None:
-    """A text; a number or a boolean as Jackson would make one of it."""
-    if value is None or type(value) is str:
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return whole_text(value)
-    return double_text(value) if isinstance(value, float) else value
-
-
-def whole(value: Number, what: str) -> int | None:
-    """A 64-bit integer; a fraction is cut off and digits in quotes are taken, as Jackson does.
-
-    Raises:
-        MalformedEvent: it is none.
-    """
-    if value is None or value == "":
-        return None
-    try:
-        number = int(value)
-    except (ValueError, OverflowError) as error:
-        raise MalformedEvent(f"{what}: expected an integer, found {_shown(value)}") from error
-    if not -_LONG <= number < _LONG:
-        raise MalformedEvent(f"{what}: expected an integer of 64 bits, found {_shown(value)}")
-    return number
-
-
-def double(value: Number, what: str) -> float | None:
-    """Raises MalformedEvent where it is no number."""
-    if value is None or value == "":
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if isinstance(value, int) and value > 0 else float("-inf")
-    except ValueError as error:
-        raise MalformedEvent(f"{what}: expected a number, found {_shown(value)}") from error
-
-
-def _shown(value: Number) -> str:
-    words = repr(value) if not isinstance(value, int) or abs(value) < 10**100 else "one of more than 100 digits"
-    return words if len(words) <= 80 else words[:77] + "..."

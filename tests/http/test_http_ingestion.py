@@ -306,6 +306,20 @@ def test_a_datahub_that_is_away_is_503(world: Clicks) -> None:
     assert world.runs() == []
 
 
+def test_what_came_in_place_of_an_answer_is_for_the_log(world: Clicks, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pages and errors of whoever stands at DataHub's address are quoted to nobody who calls."""
+    world.catalog.away = (
+        "DataHub at gms:8080 answered a page (200 text/html, “<title>inner</title>” inner ”): is that DataHub's?"
+    )
+    message = failed(world.click(), 503, "answered a page (200 text/html): is that DataHub's? Nothing was started")
+    reason = ask(world, EARNINGS)["reason"]
+
+    assert "inner" not in message + reason
+    assert reason.startswith("DataHub at gms:8080 answered a page")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "click" in line]
+    assert len([line for line in lines if "<title>inner" in line]) == 2
+
+
 def test_a_question_of_datahubs_client_stays_one(world: Clicks) -> None:
     """What ends in a question mark is not run on with a semicolon."""
     world.catalog.away = "it answered a page: is that address DataHub's?"

@@ -49,6 +49,7 @@ REFUSED: Final[Mapping[Why, tuple[int, str]]] = {
     Why.NO_JOB: (422, "no_job"),
     Why.POLICY: (409, "refused"),
 }
+_QUOTED: Final = re.compile(r",? “.*”", re.DOTALL)
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}")
 _ALLOWED: Final = {"run": "POST", "runnable": "GET", "runs": "GET"}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -214,7 +215,7 @@ class IngestionDoor:
         except NotAuthenticated as error:
             return Said(200, _not_runnable("not_authenticated", str(error)))
         except Unavailable as error:
-            return Said(200, _not_runnable("unavailable", self._plain(str(error))))
+            return Said(200, _not_runnable("unavailable", self._plain(_unquoted(str(error)))), facts=_seen(error))
         return Said(200, self._offer(wish, last))
 
     def _offer(self, wish: Wish, last: Run | None) -> dict[str, Json]:
@@ -272,7 +273,18 @@ class IngestionDoor:
 
     def _problem(self, error: HeadgateError) -> Said:
         status = 413 if isinstance(error, TooLarge) else status_of(error)
-        return _failed(status, self._plain(str(error)), problem_headers(status), {"outcome": type(error).__name__})
+        facts: dict[str, Json] = {"outcome": type(error).__name__, **_seen(error)}
+        return _failed(status, self._plain(_unquoted(str(error))), problem_headers(status), facts)
+
+
+def _unquoted(text: str) -> str:
+    """Without what a far side answered in place of an answer: it is for the log, and not for whoever calls."""
+    return _QUOTED.sub("", text)
+
+
+def _seen(error: HeadgateError) -> dict[str, Json]:
+    """What `_unquoted` leaves out, for the log."""
+    return {"seen": str(error)} if _QUOTED.search(str(error)) else {}
 
 
 def _nothing_started(why: str) -> str:

@@ -17,6 +17,7 @@ from services.kafka import MockKafka, change_log_schema, kafka
 
 from headgate.datahub.wire import Limits
 from headgate.errors import HeadgateError, LedgerUnavailable, Unavailable
+from headgate.executor import executor as working
 from headgate.executor.kafka import KafkaSource, Registry
 from headgate.executor.pipeline_file import Kafka
 from headgate.executor.requests import Change
@@ -186,8 +187,11 @@ def test_a_registry_may_want_a_login(gms: RequestGms) -> None:
         assert "hush-hush" not in repr(settings)
 
 
-def test_brokers_that_are_away_are_said_so(tmp_path: Path, gms: RequestGms, registry: SchemaRegistry) -> None:
+def test_brokers_that_are_away_are_said_so(
+    tmp_path: Path, gms: RequestGms, registry: SchemaRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Requests are then looked for in DataHub's lists; /readyz tells why; Kafka is used again when it is back."""
+    monkeypatch.setattr(working, "AGAIN", 0.2)
     with kafka() as broker:
         broker.down()
         pipeline = replace(file(), kafka=connection(broker, registry))

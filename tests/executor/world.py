@@ -50,7 +50,7 @@ def script(text: str) -> dict[str, object]:
 
 def reporting(text: str = "echo ingested") -> dict[str, object]:
     """A recipe that runs this and then leaves a report."""
-    result = json.dumps({"report": REPORT})
+    result = json.dumps({"records": 3, **REPORT})
     return script(f"{text}; cat > \"$HEADGATE_RESULT\" <<'X'\n{result}\nX")
 
 
@@ -68,6 +68,8 @@ def built(project: Path, environ: dict[str, str]) -> Generator[App]:
     app = App.build(settings, worker=True, doors=False)
     engine = ShellRecipes(settings.home, Watch(app.ledger), settings.lake, settings.project)
     inside: Any = app
+    if known := inside._engines.get("recipe"):
+        known.close()
     inside._engines["recipe"] = engine
     inside._dispatcher._pools["recipe"] = ThreadPoolExecutor(4)
     app.start()
@@ -91,4 +93,17 @@ def until_status(gms: RequestGms, urn: str, status: str) -> None:
 
 
 def runs(app: App) -> list[Run]:
+    """All runs, the newest first."""
     return list(app.ledger.runs(limit=100).items)
+
+
+def the_run(app: App) -> Run:
+    """The newest run, once there is one; a list may miss one that ends while it is read."""
+    found: list[Run] = []
+
+    def some() -> bool:
+        found[:] = runs(app)[:1]
+        return bool(found)
+
+    until(some, "a run")
+    return found[0]

@@ -75,9 +75,10 @@ class RequestGms(FakeGms):
         source: str = "glue",
         at: float | None = None,
         kind: str = "MANUAL_INGESTION_SOURCE",
+        told: Doc | None = None,
         **args: str,
     ) -> str:
-        """Click "Execute"; the request's URN."""
+        """Click "Execute"; the request's URN. `told`: a result that it has from the start."""
         name = str(uuid.uuid4())
         urn = URN + name
         text = json.dumps(recipe if recipe is not None else {"source": {"type": "glue", "config": {}}, "run_id": urn})
@@ -89,6 +90,8 @@ class RequestGms(FakeGms):
         }  # fmt: skip
         if kind == "MANUAL_INGESTION_SOURCE":
             value["actorUrn"] = "urn:li:corpuser:alice"
+        if told is not None:
+            self.aspects.put(urn, RESULT, told)
         self.aspects.put(urn, INPUT, value)
         return urn
 

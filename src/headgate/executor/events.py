@@ -49,7 +49,8 @@ class EventsApi:
         limits: Limits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._wire = Wire(gms_url, limits or Limits(silence=patience + 10.0, whole=patience + 20.0))
+        self._url = gms_url
+        self._limits = limits or Limits(silence=patience + 10.0, whole=patience + 20.0)
         self._headers: Mapping[str, str] = {"Authorization": authorization} if authorization else {}
         self._ledger = ledger
         self._note = f"events:{executor_id}:{topic}"
@@ -59,28 +60,29 @@ class EventsApi:
 
     def follow(self, accept: Accept, closing: threading.Event) -> None:
         offset = self._ledger.read(lambda connection: executions.noted(connection, self._note))
+        wire = Wire(self._url, self._limits)
         try:
             while not closing.is_set():
-                offset = self._turn(offset, accept, closing)
+                offset = self._turn(wire, offset, accept, closing)
         finally:
-            self._wire.close()
+            wire.close()
 
-    def _turn(self, offset: str | None, accept: Accept, closing: threading.Event) -> str | None:
+    def _turn(self, wire: Wire, offset: str | None, accept: Accept, closing: threading.Event) -> str | None:
         """Ask once, hand on what came, remember how far that was; answers where to go on."""
         begun = self._monotonic()
         asked: dict[str, object] = {"topic": self._topic, "limit": MOST, "pollTimeoutSeconds": self._patience}
         asked |= {"lookbackWindowDays": LOOKBACK} if offset is None else {"offsetId": offset}
-        answer = self._wire.call("GET", f"{PATH}?{urlencode(asked)}", headers=self._headers)
+        answer = wire.call("GET", f"{PATH}?{urlencode(asked)}", headers=self._headers)
         if closing.is_set():
             return offset  # the ledger may be closed already; it is read again
         if answer.status == 400 and offset is not None:
             _log.warning("DataHub does not know our place in its events any more; the last day is read again",
                          why=message(answer))  # fmt: skip
             return None
-        found = document(self._fine(answer), f"DataHub at {self._wire.place}")
+        found = document(_fine(answer, wire.place), f"DataHub at {wire.place}")
         following = found.get("offsetId")
         if not isinstance(following, str):
-            raise Unavailable(f"the Events API of DataHub at {self._wire.place} answered without an offsetId")
+            raise Unavailable(f"the Events API of DataHub at {wire.place} answered without an offsetId")
         events = sequence(found.get("events"))
         accept(_changes(events))
         if following != offset:
@@ -89,17 +91,17 @@ class EventsApi:
             closing.wait(QUIET)
         return following
 
-    def _fine(self, answer: Answer) -> Answer:
-        place = self._wire.place
-        if answer.status == 404 or answer.html:
-            raise NotFound("Events API", place, "it is older than that, or has it switched off (EVENTS_API_ENABLED)")
-        if answer.status == 403:
-            raise NotFound("Events API for us", place, "our credential lacks GET_METADATA_CHANGE_LOG_EVENTS")
-        if answer.status == 401:
-            raise Unavailable(f"DataHub at {place} does not take our credential; check `datahub.token`")
-        if not 200 <= answer.status < 300:
-            raise Unavailable(f"DataHub at {place} answered {answer.seen()}")
-        return answer
+
+def _fine(answer: Answer, place: str) -> Answer:
+    if answer.status == 404 or answer.html:
+        raise NotFound("Events API", place, "it is older than that, or has it switched off (EVENTS_API_ENABLED)")
+    if answer.status == 403:
+        raise NotFound("Events API for us", place, "our credential lacks GET_METADATA_CHANGE_LOG_EVENTS")
+    if answer.status == 401:
+        raise Unavailable(f"DataHub at {place} does not take our credential; check `datahub.token`")
+    if not 200 <= answer.status < 300:
+        raise Unavailable(f"DataHub at {place} answered {answer.seen()}")
+    return answer
 
 
 def _changes(events: Sequence[Any]) -> list[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -136,6 +137,7 @@ class Executor:
         if not self._closing.is_set():
             self._note("source", None)
             self.following = ROUNDS
+            self._look_now.set()
             self._wake()
 
     def _heard_from_source(self, changes: Sequence[Change]) -> int:
@@ -163,21 +165,23 @@ class Executor:
         taker = self._taking()
         rounds = Rounds(self._gate, self._datahub, taker, self.options.executor_id)
         most = MOST_AT_START
-        due = {"round": 0.0, "update": 0.0, "forget": 0.0}
+        last = dict.fromkeys(("round", "update", "forget"), -math.inf)
         while not self._closing.is_set():
+            taker.woken.clear()
             now = time.monotonic()
             pause = self._poll_every
             try:
-                if now >= due["round"] or self._look_now.is_set():
+                every = ROUND_EVERY if self._streaming else self._poll_every
+                if now - last["round"] >= every or self._look_now.is_set():
                     self._look_now.clear()
-                    due["round"] = now + (ROUND_EVERY if self._streaming else self._poll_every)
+                    last["round"] = now
                     self._look(rounds, most)
                     most = MOST
-                if now >= due["update"]:
-                    due["update"] = now + UPDATE_EVERY
+                if now - last["update"] >= UPDATE_EVERY:
+                    last["update"] = now
                     self._update()
-                if now >= due["forget"]:
-                    due["forget"] = now + FORGET_EVERY
+                if now - last["forget"] >= FORGET_EVERY:
+                    last["forget"] = now
                     self._forget()
                 pause = min(pause, taker.turn())
                 self._note("ledger", None)
@@ -186,8 +190,6 @@ class Executor:
             except Exception as error:  # noqa: BLE001 - a bug met by one request must not be the end of all of them
                 _log.exception("an executor's turn failed")
                 self._note("ledger", f"a turn failed: {type(error).__name__}: {error}; the log says where")
-            if not self._streaming:
-                pause = min(pause, max(0.0, due["round"] - time.monotonic()))
             taker.woken.wait(pause)
 
     def _look(self, rounds: Rounds, most: int) -> None:

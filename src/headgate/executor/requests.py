@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from headgate.flow.targets import RECIPE, implicit_ingestion
 from headgate.ledger.executions import Request
-from headgate.model import Job, JobName, Json, Origin
+from headgate.model import Job, Json
 
 ENTITY: Final = "dataHubExecutionRequest"
 INPUT, SIGNAL, RESULT = f"{ENTITY}Input", f"{ENTITY}Signal", f"{ENTITY}Result"
@@ -23,11 +24,11 @@ CHANGES: Final = frozenset({"UPSERT", "CREATE", "CREATE_ENTITY"})
 RUN_INGEST, TEST_CONNECTION = "RUN_INGEST", "TEST_CONNECTION"
 TASKS: Final = frozenset({RUN_INGEST, TEST_CONNECTION})
 SCHEDULED: Final = "SCHEDULED_INGESTION_SOURCE"
+MOST_TESTS: Final = 10  #: tests of connections at a time
 _LONGEST_URN: Final = 500
 _LONGEST_VALUE: Final = 65_536  #: characters of an argument, as everywhere else
 #: What of `args` is handed on to the run, and under which argument.
 _ARGUMENTS: Final[Mapping[str, str]] = {
-    "recipe": "--recipe_json",
     "version": "--version",
     "debug_mode": "--debug_mode",
     "extra_env_vars": "--extra_env_vars",
@@ -109,11 +110,15 @@ def read_signal(urn: str, aspect: Mapping[str, Any]) -> Kill | Ignored:
 
 def job_name(given: Mapping[str, Any]) -> str:
     """The job a request is a run of: one for each ingestion source, one for tests of connections."""
+    return implicit_job_of(given).name
+
+
+def implicit_job_of(given: Mapping[str, Any]) -> Job:
+    """The job itself. Runs of one source queue: two at once would write over each other."""
     if given.get("task") == TEST_CONNECTION:
-        return "ingestion:test-connection"
+        return implicit_ingestion("test-connection", at_most=MOST_TESTS)
     source = source_of(given).removeprefix(SOURCE_URN)
-    name = "".join(one if one.isprintable() else "_" for one in source or str(given.get("task")))
-    return f"ingestion:{name}"[:255]
+    return implicit_ingestion("".join(one if one.isprintable() else "_" for one in source or str(given.get("task"))))
 
 
 def source_of(given: Mapping[str, Any]) -> str:
@@ -123,21 +128,8 @@ def source_of(given: Mapping[str, Any]) -> str:
     return named if isinstance(named, str) else ""
 
 
-def implicit_job(request: Request) -> Job:
-    """The job of the request. Runs of one source queue: two at once would write over each other."""
-    testing = request.task == TEST_CONNECTION
-    return Job(
-        name=JobName(request.job),
-        engine="recipe",
-        target={},
-        max_concurrent_runs=10 if testing else 1,
-        description="Made when DataHub first asked for it to be run.",
-        origin=Origin.API,
-    )
-
-
 def arguments_of(request: Request) -> dict[str, str]:
-    """The run's arguments. The recipe goes as it came: its `${…}` are put in where it runs, and nowhere else.
+    """The run's arguments. The recipe's `${…}` are put in where it runs, and nowhere else.
 
     Raises:
         ValueError: what is asked for can not be run, in words.
@@ -145,16 +137,26 @@ def arguments_of(request: Request) -> dict[str, str]:
     given: Any = request.given.get("args")
     args = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
     found = {"--executor_id": request.executor, REQUEST: request.urn, TASK: request.task}
+    found[RECIPE] = _recipe(args.get("recipe"), request.urn)
     for name, argument in _ARGUMENTS.items():
         value = args.get(name)
-        text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+        found[argument] = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    for name, text in found.items():
         if len(text) > _LONGEST_VALUE:
-            raise ValueError(f"its {name} has {len(text):,} characters; at most {_LONGEST_VALUE:,} can be run")
-        if text:
-            found[argument] = text
-    if "--recipe_json" not in found:
-        raise ValueError("it holds no recipe")
-    return found
+            raise ValueError(f"its {name[2:]} has {len(text):,} characters; at most {_LONGEST_VALUE:,} can be run")
+    return {name: text for name, text in found.items() if text}
+
+
+def _recipe(given: Any, urn: str) -> str:
+    """The recipe, its run named as a rollback in DataHub looks for it: by the bare id of the request."""
+    try:
+        found: Any = json.loads(given, strict=False) if isinstance(given, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    recipe = cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    if recipe is None:
+        raise ValueError("its recipe is no JSON object" if given else "it holds no recipe")
+    return json.dumps({**recipe, "run_id": urn.removeprefix(URN)}, ensure_ascii=False)
 
 
 def cause_of(given: Mapping[str, Any]) -> tuple[str | None, str]:

@@ -34,7 +34,9 @@ STATUS: Final[Mapping[RunState, str]] = {
     RunState.EXPIRED: "FAILURE",
     RunState.STOPPED: "CANCELLED",
 }
-REPORT: Final = "report"  #: the key of a run's result that holds the structured report of `datahub ingest`
+#: The keys of a run's result that are DataHub's own reports, of an ingestion and of a test of a connection.
+_REPORTS: Final = ("cli", "source", "sink")
+_CONNECTION: Final = "connection"
 #: Characters. DataHub takes 16 million, but what lies between us and its database takes much less.
 MOST_STRUCTURED, MOST_WHOLE = 700_000, 1_000_000
 LOG_TAIL: Final = 200_000  #: bytes of the log that are read
@@ -115,10 +117,12 @@ def _report(run: Run, log: str, mark: str, room: int) -> str:
 
 def _structured(run: Run) -> str | None:
     """The structured report as JSON text, made shorter where it is too long; None where there is none."""
-    given = run.result.get(REPORT)
-    if not isinstance(given, Mapping):
+    report: Mapping[str, Any] = {name: run.result[name] for name in _REPORTS if name in run.result}
+    tested = run.result.get(_CONNECTION)
+    if isinstance(tested, Mapping):
+        report = cast("Mapping[str, Any]", tested)
+    elif "source" not in report:
         return None
-    report = cast("Mapping[str, Any]", given)
     text = _dumped(report)
     if len(text) <= MOST_STRUCTURED:
         return text

@@ -117,7 +117,6 @@ class Taker:
 
     def turn(self) -> float:
         """Take what may be taken now; answers how long to wait before the next turn."""
-        self.woken.clear()
         options, now = self._options, self._clock()
         waiting = self._ledger.read(lambda connection: executions.due(connection, options.executor_id, now, MOST))
         if not waiting:
@@ -128,7 +127,7 @@ class Taker:
             for kept in waiting:
                 if self._settled(kept, now):
                     continue
-                job = requests.implicit_job(kept.request)
+                job = requests.implicit_job_of(kept.request.given)
                 if busy.total() >= options.most or busy[job.name] >= job.max_concurrent_runs:
                     continue
                 busy[job.name] += self._begin(kept)
@@ -182,7 +181,7 @@ class Taker:
         return True
 
     def _take(self, batch: Batch, asked: Request) -> Run | Exception | None:
-        job = requests.implicit_job(asked)
+        job = requests.implicit_job_of(asked.given)
         actor, reason = requests.cause_of(asked.given)
         event = Event(
             id=new_event_id(),

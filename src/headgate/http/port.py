@@ -47,6 +47,7 @@ from headgate.http.answers import (
 from headgate.http.auth import Guard, Headers, headers_of
 from headgate.http.aws_callers import AwsCallers
 from headgate.http.aws_services import services
+from headgate.http.aws_small import SmallAws
 from headgate.http.ingestion import IngestionDoor
 from headgate.http.live import Broadcaster
 from headgate.http.metrics import Metrics
@@ -84,10 +85,14 @@ class Port:
         self._lineage: openlineage.LineageDoor = app.state.lineage
         self._guard = guard
         self._aws: aws_wire.AwsDoor = app.state.aws
+        self._small_aws: SmallAws = app.state.small_aws
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and aws_wire.takes(scope):
             await self._aws(scope, receive, send)
+            return
+        if scope["type"] == "http" and self._small_aws.takes(scope):
+            await self._small_aws(scope, receive, send)
             return
         if self._proxy is not None and scope["type"] == "http":
             ours = self._proxy.ours(scope)
@@ -175,7 +180,9 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.events = events.EventsDoor(gate, guard, metrics)
     app.state.ingestion = IngestionDoor(gate, guard)
     app.state.lineage = openlineage.LineageDoor(gate, app.state.ingestion.callers, gate.settings.openlineage)
-    app.state.aws = aws_wire.AwsDoor(services(gate), AwsCallers(gate, guard, host))
+    aws_callers = AwsCallers(gate, guard, host)
+    app.state.aws = aws_wire.AwsDoor(services(gate), aws_callers)
+    app.state.small_aws = SmallAws(gate, aws_callers)
     app.include_router(docs.events_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)

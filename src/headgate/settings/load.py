@@ -13,6 +13,7 @@ from headgate.model import Json
 from headgate.settings import openlineage
 from headgate.settings import top as keys
 from headgate.settings.datasets import environment_rules, read_rules, read_text
+from headgate.settings.functions import read_functions
 from headgate.settings.jobs import read_jobs
 from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
@@ -126,6 +127,8 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
     home = _path(top, keys.HOME, project)
     inboxes = _inboxes(section, project, home)
     jobs, told = read_jobs(section)
+    functions = read_functions(section)
+    jobs.update({one.job.name: one.job for one in functions.values()})
     triggers = read_triggers(section, jobs)
     rules = [*environment_rules(environ, report), *read_rules(section, jobs)]
     notify = [*read_notifications(section), *told]
@@ -156,6 +159,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         secrets=_secrets(top, project),
         lambda_region=top.get(keys.LAMBDA_REGION),
         sqs=tuple(read_queues(section)),
+        functions=functions,
         mapping_file=_mapping_file(environ),
         effective=tuple(report.effective.values()),
     )

@@ -152,6 +152,15 @@ class Queue:
     poison_after: int = 3  #: receives of a message that cannot be read
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A Lambda function that runs on this machine."""
+
+    name: str
+    handler: str  #: module.function
+    job: Job  #: of its invocations
+
+
 class Emit(StrEnum):
     """Who is told of our own runs."""
 
@@ -224,5 +233,6 @@ class Settings:
     secrets: SecretSettings = field(default_factory=SecretSettings)
     lambda_region: str = ""
     sqs: Sequence[Queue] = ()
+    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
     mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE
     effective: Sequence[Effective] = field(default=(), repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from headgate.settings import datasets, jobs, notify, openlineage, secrets, sqs, triggers
+from headgate.settings import datasets, functions, jobs, notify, openlineage, secrets, sqs, triggers
 from headgate.settings import top as keys
 from headgate.settings.engines import ENGINES
 from headgate.settings.reading import Key, Named
@@ -48,6 +48,7 @@ def chapters() -> Iterator[tuple[str, Sequence[Named]]]:
     yield "A predicate's condition", triggers.CONDITION
     yield "A trigger's action", triggers.ACTION
     yield "A rule of datasets", datasets.RULE
+    yield "A function", functions.FUNCTION
     yield "A queue of sqs", sqs.QUEUE
     yield "secrets", secrets.PARTS
     yield "A provider of secrets", secrets.PROVIDER

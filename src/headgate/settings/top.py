@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from headgate.model import FiresFor
 from headgate.settings import openlineage, secrets
 from headgate.settings.datasets import DATASETS
+from headgate.settings.functions import FUNCTIONS
 from headgate.settings.jobs import JOBS
 from headgate.settings.kinds import (
     ANY_TEXT,
@@ -309,7 +310,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     *secrets.SCALARS,
 )
 SECTIONS: Final[Sequence[Part]] = (AUTH, LOG, LAKE, DATAHUB, AWS, openlineage.OPENLINEAGE, secrets.SECRETS)
-PARTS: Final[Sequence[Part]] = (JOBS, TRIGGERS, DATASETS, INBOXES, SQS, NOTIFY)
+PARTS: Final[Sequence[Part]] = (JOBS, TRIGGERS, DATASETS, INBOXES, FUNCTIONS, SQS, NOTIFY)
 OF_DATAHUB: Final[Sequence[Part]] = (ALLOW, CORS)
 OF_ALLOW: Final[Sequence[Part]] = (PRIVILEGES, ARNS)
 _INNER: Final[Mapping[str, Sequence[Part]]] = {

@@ -1,0 +1,116 @@
+"""This file is where the lines of runs' logs become CloudWatch's log events, with times that never change.
+
+A log has no times of its own. The lines of one that nobody followed are spread evenly between its run's start and its
+last write; a line that came while somebody looked has the time of that look. What was given out is remembered, so that
+whoever follows by time (`aws logs tail --follow`) misses no line and sees none twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+MOST_BYTES: Final = 16 << 20  #: of a log; what comes after is for `headgate runs logs`
+_REMEMBERED: Final = 2_000  #: streams
+
+#: A piece of a log from a byte on: the text, where to go on, and whether that is all there will be.
+Read = Callable[[str, int], tuple[str, int, bool]]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogEvent:
+    """One line."""
+
+    at: int  #: milliseconds since the epoch
+    stream: str
+    number: int  #: of the line, from 0
+    text: str = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """56 digits, the same whenever the line is looked at."""
+        digest = hashlib.sha256(f"{self.stream}\0{self.number}".encode()).digest()
+        return str(int.from_bytes(digest[:20], "big")).rjust(56, "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When a log was written, in milliseconds since the epoch."""
+
+    begun: int
+    last: int  #: its last write; or its run's end
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was given out of a log."""
+
+    times: list[int] = field(default_factory=list[int])  #: of each line
+    lines: list[str] = field(default_factory=list[str])
+    offset: int = 0
+    rest: str = ""  #: of a line that is not finished
+    over: bool = False
+
+
+class LogLines:
+    """The lines of many logs. Safe from any thread."""
+
+    def __init__(self, read: Read, *, clock: Callable[[], float] = time.time) -> None:
+        self._read = read
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._looked = 0  #: when somebody looked at any log last; 0 before the first look
+
+    def look(self) -> None:
+        """Somebody is about to look: lines that are new then came since the last look."""
+        with self._lock:
+            self._now, self._before = int(self._clock() * 1000), self._looked
+            self._looked = self._now
+
+    _now = 0
+    _before = 0
+
+    def of(self, attempt: str, stream: str, span: Span) -> Sequence[LogEvent]:
+        """Every whole line of an attempt's log so far; of one that is over the unfinished last one, too."""
+        with self._lock:
+            seen = self._seen.setdefault(attempt, _Seen())
+            self._seen.move_to_end(attempt)
+            while len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+            if not seen.over:
+                self._read_on(attempt, seen, span)
+            return [
+                LogEvent(at, stream, number, text)
+                for number, (at, text) in enumerate(zip(seen.times, seen.lines, strict=True))
+            ]
+
+    def _read_on(self, attempt: str, seen: _Seen, span: Span) -> None:
+        new: list[str] = []
+        while seen.offset < MOST_BYTES:
+            text, following, over = self._read(attempt, seen.offset)
+            *whole, seen.rest = (seen.rest + text).split("\n")
+            new += whole
+            seen.over = over
+            if following == seen.offset or over:
+                break
+            seen.offset = following
+        else:
+            seen.over = True
+        if seen.over and seen.rest:
+            new.append(seen.rest)
+            seen.rest = ""
+        if not new:
+            return
+        first = seen.times[-1] if seen.times else span.begun
+        # written since somebody looked: who follows goes on from the time of that look
+        last = max(span.last if span.last <= self._before or not self._before else self._now, first)
+        first = max(first, self._before) if self._before and last > self._before else first
+        step = (last - first) / max(len(new), 1)
+        seen.times += [round(first + step * (number + 1)) for number in range(len(new))]
+        seen.lines += new

@@ -12,7 +12,7 @@ import pytest
 from fakes.aws import FakeAws
 from services.moto import ACCOUNT, CREDENTIALS, REGION, moto
 
-from headgate.aws import Clients
+from headgate.aws import Clients, Place
 from headgate.aws.present import Found, Presence, look
 
 ORDERS = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:orders"
@@ -111,8 +111,10 @@ class Saying(Clients):
     def __init__(self, answer: dict[str, Any]) -> None:
         super().__init__()
         self.answer = answer
+        self.regions: list[str] = []
 
-    def call(self, *_: object, **__: object) -> dict[str, Any]:
+    def call(self, place: Place, *_: object, **__: object) -> dict[str, Any]:
+        self.regions.append(place.region)
         return self.answer
 
 
@@ -134,6 +136,25 @@ def test_what_is_there_may_be_of_no_use(answer: dict[str, Any], expected: Found)
     target = {"function": "f"} if engine == "lambda" else {"state_machine_arn": ORDERS}
 
     assert look(Saying(answer), engine, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "target", "region"),
+    [
+        ("lambda", {"function": "f"}, "eu-north-1"),
+        ("lambda", {"function": "f", "region": "eu-west-1"}, "eu-west-1"),
+        ("lambda", {"function": FUNCTION, "region": "eu-west-1"}, REGION),
+        ("glue", {"job_name": "j"}, ""),
+        ("glue", {"job_name": "j", "region": "eu-west-1"}, "eu-west-1"),
+        ("step_functions", {"state_machine_arn": ORDERS}, REGION),
+    ],
+)
+def test_it_is_looked_for_where_it_would_be_started(engine: str, target: dict[str, str], region: str) -> None:
+    """An ARN's region, else the job's, else for functions that of all functions; else what AWS's settings say ("")."""
+    clients = Saying({})
+    look(clients, engine, target, region="eu-north-1")
+
+    assert clients.regions == [region]
 
 
 def test_nothing_but_looking_is_done(clients: Clients, aws: str) -> None:

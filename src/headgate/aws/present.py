@@ -37,10 +37,11 @@ class Found:
 
 
 def look(clients: Clients, engine: str, target: Mapping[str, Json], *, region: str = "") -> Found:
-    """Ask about the target of a job of one of ENGINES; `region` is where neither an ARN nor the target says one."""
+    """Ask about the target of a job of one of ENGINES; `region` is that of functions which say none themselves."""
     service, operation, asked, name = _question(engine, target)
     parts = name.split(":")
-    where = parts[3] if name.startswith("arn:") and len(parts) > 4 else str(target.get("region") or region)
+    otherwise = region if engine == "lambda" else ""  # as the engines have it
+    where = parts[3] if name.startswith("arn:") and len(parts) > 4 else str(target.get("region") or otherwise)
     doing = f"looking for {name}"
     answer = clients.call(place_of(target, region=where), service, operation, asked, doing=doing, attempts=2)
     if isinstance(answer, Fault):

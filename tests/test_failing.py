@@ -210,13 +210,14 @@ def test_a_database_that_is_away_is_told_without_its_password(project: Project) 
     assert "hunter2" not in said
 
 
-def test_an_engine_that_is_not_there_fails_the_run(project: Project) -> None:
-    """A job of an engine that comes later is valid; its run ends FAILED, names what is missing, and exits 1."""
+def test_a_recipe_that_is_not_there_fails_the_run(project: Project) -> None:
+    """A job whose recipe is missing is valid; its run ends FAILED, names what is missing, and exits 1."""
     assert "no problems" in project.ok("validate")
 
     said = project.fails(1, "run", "far")
 
-    assert "ended FAILED: the engine 'recipe' is not part of this installation; known here: local" in said
+    assert "ended FAILED: job 'far' cannot start: the recipe " in said
+    assert "r.yml cannot be read: No such file or directory" in said
     [run] = project.json("runs", "list")
     assert (run["state"], run["engine"]) == ("FAILED", "recipe")
 

@@ -165,10 +165,8 @@ class Launchers:
 
     def cold(self, call: str, arguments: Sequence[str], warm: Warm | None) -> list[str]:
         """Return the command that calls `module:function` in an interpreter of its own."""
-        path = list(warm.path) if warm else []
-        config = json.dumps({"call": call, "arguments": list(arguments), "path": path})
-        python, source = (warm.python, warm.source) if warm else ("", "")
-        return [python or self._python, "-I", "-c", _COLD.format(source or _SOURCE), config]
+        python, source, path = (warm.python, warm.source, warm.path) if warm else ("", "", ())
+        return cold_command(python or self._python, source or _SOURCE, call, arguments, path)
 
     def pids(self) -> list[int]:
         """Return the pids of the launchers that are up (or were, when last heard of)."""
@@ -241,6 +239,12 @@ class Launchers:
                     self._ended.append(launcher.pid)
         launcher.leave()
         self.reap()
+
+
+def cold_command(python: str, source: str, call: str, arguments: Sequence[str], path: Sequence[str]) -> list[str]:
+    """Return the command that calls `module:function` in an interpreter that finds our package in `source`."""
+    config = json.dumps({"call": call, "arguments": list(arguments), "path": list(path)})
+    return [python, "-I", "-c", _COLD.format(source), config]
 
 
 class _Launcher:

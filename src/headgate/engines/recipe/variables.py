@@ -1,0 +1,86 @@
+"""This file is where it is decided what a recipe's process is handed: which variables openly, which only in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from headgate.engines.recipe.target import Target
+from headgate.processes import environment
+from headgate.recipes import text
+
+#: Where AWS is and as whom, without a secret in it.
+_AWS: Final = frozenset(
+    {
+        "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CA_BUNDLE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_MAX_ATTEMPTS",
+        "AWS_RETRY_MODE", "AWS_STS_REGIONAL_ENDPOINTS", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_DISABLED",
+    }
+)  # fmt: skip
+_AWS_PREFIX: Final = "AWS_ENDPOINT_URL"
+#: Who has these is whoever they belong to; libraries look for them in the environment.
+_AWS_SECRET: Final = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)  # fmt: skip
+_AWS_SOURCES: Final = frozenset(
+    {"glue", "headgate-glue", "s3", "athena", "dynamodb", "sagemaker", "redshift", "kinesis"}
+)
+#: Of the variables that a run brings along, those that are masked.
+_SECRET_NAME: Final = re.compile("KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|AUTH", re.IGNORECASE)
+_TOKEN: Final = "DATAHUB_GMS_TOKEN"  # noqa: S105 -- its name
+#: Nothing of ours calls home; a recipe's job may say otherwise with `env`.
+_OWN: Final[Mapping[str, str]] = {"DATAHUB_TELEMETRY_ENABLED": "false"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The DataHub that recipes without a sink write to; no URL: there is none."""
+
+    url: str = ""
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """What a recipe's process is given."""
+
+    environ: Mapping[str, str]  #: its environment, beside what every process has
+    values: Mapping[str, str] = field(repr=False)  #: in memory: the recipe's, and those of `quiet`
+    quiet: Sequence[str] = ()  #: names of values that libraries look for in the environment
+    plain: Sequence[str] = ()  #: names of values that are no secrets
+
+
+def handed(
+    document: text.Document,
+    target: Target,
+    values: Mapping[str, str],
+    *,
+    environ: Mapping[str, str],
+    server: Callable[[], Server],
+) -> Handed:
+    """Return what the recipe's process is given: its values, variables its job names, and AWS's where it wants them."""
+    openly = {**_OWN, **environment.named(environ, target.env)}
+    quietly = dict(target.variables)
+    if uses_aws(document):
+        openly |= {name: value for name, value in environ.items() if name in _AWS or name.startswith(_AWS_PREFIX)}
+        quietly = {name: environ[name] for name in _AWS_SECRET if environ.get(name)} | quietly
+    if not document.get("sink"):
+        there = server()
+        if there.url:
+            openly["DATAHUB_GMS_URL"] = there.url
+        if there.token:
+            quietly[_TOKEN] = there.token
+    quietly = {name: value for name, value in quietly.items() if name not in openly}
+    # a recipe's own ${NAME} wins over a variable of that name, as whoever wrote it meant that one
+    plain = [name for name in target.variables if name not in values and not _SECRET_NAME.search(name)]
+    return Handed(environ=openly, values={**quietly, **values}, quiet=tuple(quietly), plain=plain)
+
+
+def uses_aws(document: Mapping[str, Any]) -> bool:
+    """Whether the recipe calls AWS, by its source or by a key of its configuration."""
+    if any(name in _AWS_SOURCES for names in text.part_types(document).values() for name in names):
+        return True
+    return any(key.startswith("aws_") for path, _ in text.texts(document) for key in path)

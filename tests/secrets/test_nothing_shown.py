@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from secret_forms import held, written
 
 from headgate.settings import describe, load
 from headgate.settings.private import secret_texts
@@ -60,24 +59,6 @@ thread.start()
 thread.join()
 raise SystemExit(0)
 """
-
-
-def encoded(text: str) -> list[str]:
-    """Base64 of it wherever it may begin in what was encoded."""
-    return [base64.b64encode(("x" * before + text).encode()).decode() for before in range(3)]
-
-
-def written(text: str) -> list[str]:
-    """The four encodings, in the ways libraries have of each."""
-    urls = [quote(text), quote(text, safe=""), re.sub("%..", lambda hexed: hexed[0].lower(), quote(text, safe=""))]
-    escaped = [json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]]
-    return [text, *urls, *escaped, *encoded(text)]
-
-
-def held(text: str, shown: str) -> list[str]:
-    """The forms of it that are shown; of base64 without the digits at both ends, which others share."""
-    forms = [form for form in written(text) if form not in encoded(text)]
-    return [form for form in [*forms, *(one[4:-4] for one in encoded(text))] if form in shown]
 
 
 @pytest.fixture

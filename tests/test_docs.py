@@ -113,7 +113,9 @@ def test_every_state_is_explained() -> None:
 def test_the_layout_names_every_module() -> None:
     """The layout of architecture.md has each top-level module of the package, and no other."""
     [layout] = [text for text in blocks(DOCS / "architecture.md", "") if text.startswith("cli ")]
-    named = [word for line in layout.splitlines() for word in re.split(r" {2,}", line) if re.fullmatch(r"[a-z]+", word)]
+    named = [
+        word for line in layout.splitlines() for word in re.split(r" {2,}", line) if re.fullmatch(r"[a-z_]+", word)
+    ]
     package = Path(headgate.__file__).parent
     there = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
 

@@ -119,7 +119,13 @@ class App:
         return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
 
     def _queue_troubles(self) -> list[str]:
-        return [f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem]
+        """What hinders the queues' doors, and whether there is something they could not read."""
+        found = [f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem]
+        try:
+            unread = DeadLetters(self.ledger).count() if self._queues else 0
+        except HeadgateError:
+            return found  # the ledger's own trouble is told elsewhere
+        return [*found, f"{unread} messages cannot be read: `headgate events dead list`"] if unread else found
 
     @staticmethod
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:

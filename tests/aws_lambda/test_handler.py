@@ -75,7 +75,7 @@ def forget() -> None:
 @pytest.fixture
 def glue(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """moto's Glue with a workflow and a job of this test's own."""
-    env(monkeypatch, moto_url, {"HEADGATE_WORKFLOW": "ingest"})
+    env(monkeypatch, moto_url, {"HEADGATE_GLUE_WORKFLOW": "ingest"})
     client: Any = boto3.client("glue")
     client.create_workflow(Name="ingest")
     client.create_job(Name="ingest", Role="r", Command={"Name": "glueetl", "ScriptLocation": "s3://b/k"})
@@ -125,7 +125,7 @@ def test_a_bad_message_does_not_keep_the_others_back(glue: Any) -> None:
 def test_the_same_event_starts_nothing_twice(glue: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """In the same container and in another one, in another shape, and inside SQS."""
     monkeypatch.setenv("HEADGATE_START", way)
-    monkeypatch.setenv("HEADGATE_JOB", "ingest")
+    monkeypatch.setenv("HEADGATE_GLUE_JOB", "ingest")
     [first] = by_hand(native())
     [again] = by_hand(native())
     forget()
@@ -186,7 +186,7 @@ def test_what_starts_nothing_says_why(glue: Any, monkeypatch: pytest.MonkeyPatch
 def test_a_job_run_has_the_object_in_its_arguments(glue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """HEADGATE_START=job: keys with their dashes."""
     monkeypatch.setenv("HEADGATE_START", "job")
-    monkeypatch.setenv("HEADGATE_JOB", "ingest")
+    monkeypatch.setenv("HEADGATE_GLUE_JOB", "ingest")
     [said] = by_hand(native())
 
     [run] = glue.get_job_runs(JobName="ingest")["JobRuns"]
@@ -200,7 +200,7 @@ def test_a_job_run_has_the_object_in_its_arguments(glue: Any, monkeypatch: pytes
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     with FakeAws() as made:
-        env(monkeypatch, made.url, {"HEADGATE_START": "job", "HEADGATE_JOB": "succeeds"})
+        env(monkeypatch, made.url, {"HEADGATE_START": "job", "HEADGATE_GLUE_JOB": "succeeds"})
         yield made
 
 
@@ -253,8 +253,8 @@ def test_the_search_goes_back_no_further_than_the_event(fake: FakeAws) -> None:
     ("given", "said"),
     [
         ({"HEADGATE_START": "glue"}, "expected workflow, job or headgate, found 'glue'"),
-        ({"HEADGATE_START": "job", "HEADGATE_JOB": ""}, "HEADGATE_JOB: expected the name of a Glue job"),
-        ({"HEADGATE_START": ""}, "HEADGATE_WORKFLOW: expected the name of a Glue workflow"),
+        ({"HEADGATE_START": "job", "HEADGATE_GLUE_JOB": ""}, "HEADGATE_GLUE_JOB: expected the name of a Glue job"),
+        ({"HEADGATE_START": ""}, "HEADGATE_GLUE_WORKFLOW: expected the name of a Glue workflow"),
         ({"HEADGATE_START": "headgate", "HEADGATE_URL": "file:///etc/passwd"}, "HEADGATE_URL: expected the http or"),
     ],
 )

@@ -125,6 +125,7 @@ def test_what_cannot_be_read_is_listed_and_can_be_tried_again(on_moto: str, tmp_
         [kept] = letters.page().items
         assert (kept.letter.body, kept.letter.receives, kept.letter.source) == ("not JSON", 1, queue)
         assert "expected JSON" in kept.letter.error
+        assert app.readiness()["warnings"] == ["1 messages cannot be read: `headgate events dead list`"]
         letters.delete(kept.id, actor="ann", reason="a typo")
 
         assert letters.page().items == []

@@ -77,10 +77,10 @@ def starter(environ: Mapping[str, str]) -> Starter | None:
             )
         return None
     if way == "workflow":
-        name = _needed(environ, "HEADGATE_WORKFLOW", "the name of a Glue workflow, for HEADGATE_START=workflow")
+        name = _needed(environ, "HEADGATE_GLUE_WORKFLOW", "the name of a Glue workflow, for HEADGATE_START=workflow")
         return lambda record, mark: _workflow(name, record, mark)
     if way == "job":
-        name = _needed(environ, "HEADGATE_JOB", "the name of a Glue job, for HEADGATE_START=job")
+        name = _needed(environ, "HEADGATE_GLUE_JOB", "the name of a Glue job, for HEADGATE_START=job")
         queueing = environ.get("HEADGATE_QUEUEING", "true").lower() != "false"
         return lambda record, mark: _job(name, record, mark, queueing=queueing)
     raise Misconfigured(f"HEADGATE_START: expected workflow, job or headgate, found {way!r}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from served import API, DATASET, World
+from served import API, DATASET, PROJECT, World
 
 from headgate.errors import HeadgateError
 from headgate.http.answers import STATUS, status_of
@@ -385,3 +386,15 @@ def test_a_job_says_what_its_past_suggests_for_its_time_limit(world: World) -> N
     assert before is None
     assert after["runs"] == 5
     assert after["suggested_timeout"] == 60.0
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_the_api_need_not_describe_itself(tmp_path: Path, *, described: bool) -> None:
+    """`api_docs: false`: neither the page nor the document; everything else is as it was."""
+    world = World(tmp_path, project=f"{PROJECT}api_docs: {str(described).lower()}\n")
+    try:
+        statuses = [world.call("GET", f"{API}/{name}").status_code for name in ("docs", "openapi.json", "jobs")]
+    finally:
+        world.close()
+
+    assert statuses == ([200, 200, 200] if described else [404, 404, 200])

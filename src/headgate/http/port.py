@@ -168,7 +168,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
         summary="The control plane for data ingestion around DataHub and an AWS lakehouse.",
         docs_url=None,
         redoc_url=None,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=f"{API}/openapi.json" if gate.settings.api_docs else None,
         redirect_slashes=False,
     )
     app.state.gate = gate
@@ -193,7 +193,8 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.include_router(secrets.router, prefix=API)
     app.include_router(dead_letters.router, prefix=API)
     app.include_router(keys.router, prefix=API)
-    app.include_router(docs.router, prefix=API)
+    if gate.settings.api_docs:
+        app.include_router(docs.router, prefix=API)
     app.include_router(health.router)
     app.include_router(button.router)
     app.include_router(pages.router)

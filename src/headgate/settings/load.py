@@ -142,6 +142,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         port=top.get(keys.PORT),
         token=_secret(top, keys.TOKEN),
         events_token=_secret(top, keys.EVENTS_TOKEN),
+        api_docs=top.get(keys.API_DOCS),
         log_level=top.get(keys.LOG_LEVEL),
         log_format=top.get(keys.LOG_FORMAT),
         lease=top.get(keys.LEASE),

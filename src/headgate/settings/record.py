@@ -216,6 +216,7 @@ class Settings:
     port: int = 8090
     token: Secret | None = None
     events_token: Secret | None = None
+    api_docs: bool = True
     log_level: str = "info"
     log_format: str = "auto"
     lease: float = 15.0  #: seconds

@@ -255,6 +255,14 @@ LAKE: Final = Part(name="lake", expected="a mapping of catalog, uri and warehous
 DATAHUB: Final = Part(name="datahub", expected="a mapping", description="Where DataHub is, and what its users may do.")
 AWS: Final = Part(name="aws", expected="a mapping of lambda_region", description="AWS, beside its own settings.")
 ALLOW: Final = Part(name="allow", expected="a mapping of privileges and arns", description="Who may start what.")
+API_DOCS: Final = Key(
+    name="api_docs",
+    kind=BOOLEAN,
+    default=True,
+    shown="true",
+    variables=("HEADGATE_API_DOCS",),
+    description="Whether the API describes itself, at `/headgate/api/v1/docs` and `/headgate/api/v1/openapi.json`.",
+)
 PRIVILEGES: Final = Part(
     name="privileges",
     expected="a list of DataHub privileges",
@@ -285,6 +293,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     PORT,
     TOKEN,
     EVENTS_TOKEN,
+    API_DOCS,
     LOG_LEVEL,
     LOG_FORMAT,
     LEASE,

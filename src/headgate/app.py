@@ -52,7 +52,7 @@ from headgate.settings.record import Emit
 if TYPE_CHECKING:
     import uvicorn
 
-    from headgate.executor.executor import Executor
+    from headgate.executor.executor import Executor, Source
     from headgate.executor.pipeline_file import PipelineFile
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -186,8 +186,10 @@ class App:
         for inbox in self._inboxes:
             inbox.start()
 
-    def carry_out(self, file: PipelineFile) -> None:
+    def carry_out(self, file: PipelineFile, *, source: Source | None = None) -> None:
         """Carry out DataHub's execution requests, too, as the file says. To be called after `start`.
+
+        `source`: where they come from, in place of what the file says.
 
         Raises:
             Forbidden: our token may not do what that takes. Unavailable: DataHub cannot be asked.
@@ -195,7 +197,7 @@ class App:
         from headgate.executor.sources import check_rights, executor_of  # noqa: PLC0415 - httpx, as below
 
         check_rights(file, self.settings, self.datahub)
-        self.executor = executor_of(file, self.gate, self.datahub, self._told)
+        self.executor = executor_of(file, self.gate, self.datahub, self._told, source)
         self.executor.start()
 
     def close(self) -> None:

@@ -109,8 +109,12 @@ class Executor:
             thread.join(timeout=1 if thread.name == _SOURCE else 15)
 
     def accept(self, changes: Sequence[Change]) -> int:
-        """Take in changes; durable when it returns. See Taker.accept."""
-        return self._taking().accept(changes)
+        """Take in changes; durable when it returns. See Taker.accept. What could not be taken is looked for later."""
+        try:
+            return self._taking().accept(changes)
+        except HeadgateError:
+            self._look_now.set()
+            raise
 
     def problems(self) -> list[str]:
         """What keeps requests from being taken, for /readyz."""

@@ -6,6 +6,7 @@ what is done is refused with its place.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -61,8 +62,14 @@ CHECK: Final = Key(
     description="Whether it refuses to start with a token that lacks `Manage Metadata Ingestion` or `Manage Secrets`;"
     " false where recipes need no secrets of DataHub's.",
 )
+PROJECT: Final = Key(
+    name="project",
+    kind=ANY_TEXT,
+    default="",
+    description="The folder of `headgate.yaml`, or the file; by default `HEADGATE_CONFIG`, else the current folder.",
+)
 #: What may stand in `action.config`.
-OPTIONS: Final = (EXECUTOR_ID, MOST, MAX_AGE, POLL, CHECK)
+OPTIONS: Final = (EXECUTOR_ID, MOST, MAX_AGE, POLL, CHECK, PROJECT)
 _TASKS: Final = Part(name="task_configs", expected="a list", description="The stock executor's; not used.")
 
 _NAME: Final = Key(name="name", kind=TEXT, default="", description="The pipeline's name, and its Kafka consumer group.")
@@ -116,6 +123,7 @@ class PipelineFile:
     poll_every: float = 5.0  #: seconds
     check_privileges: bool = True
     datahub: DataHub | None = None  #: where DataHub is; None where the file does not say
+    project: Path | None = None  #: headgate.yaml, or its folder
 
 
 def read_pipeline_file(path: Path, environ: Mapping[str, str]) -> PipelineFile:
@@ -147,14 +155,35 @@ def _pipeline(node: Table, report: Report, environ: Mapping[str, str]) -> Pipeli
     name = root.required(_NAME) or ""
     if not root.get(_ENABLED):
         report.problem(root.place_of(_ENABLED), "enabled: the pipeline is switched off; there is nothing to run")
-    config = _action(root.section_or_empty(_ACTION))
+    made = _options(_action(root.section_or_empty(_ACTION)), name)
+    return replace(made, kafka=_source(root.section(_SOURCE), name, environ), datahub=_datahub(root.section(_DATAHUB)))
+
+
+def read_options(config: Mapping[str, Any], *, name: str) -> PipelineFile:
+    """What an action's `config` alone says, as the framework `datahub actions` hands it over.
+
+    Raises:
+        InvalidSettings: all that is wrong with it.
+    """
+    report = Report()
+    node = read(json.dumps(config), "action.config", environ=None, problems=report.problems)
+    section = Section(node if isinstance(node, Table) else Table(Place("action.config"), {}, {}), "", report)
+    section.only([*OPTIONS, _TASKS])
+    made = _options(section, name)
+    if report.problems:
+        raise InvalidSettings(report.problems)
+    return made
+
+
+def _options(config: Section, name: str) -> PipelineFile:
+    project = config.get(PROJECT)
     return PipelineFile(
         name=name,
-        kafka=_source(root.section(_SOURCE), name, environ),
+        kafka=None,
         options=Options(executor_id=config.get(EXECUTOR_ID), most=config.get(MOST), max_age=config.get(MAX_AGE)),
         poll_every=config.get(POLL),
         check_privileges=config.get(CHECK),
-        datahub=_datahub(root.section(_DATAHUB)),
+        project=Path(project).expanduser() if project else None,
     )
 
 
@@ -203,10 +232,13 @@ def _datahub(section: Section | None) -> DataHub | None:
     """Where DataHub is, and as whom it is spoken to; other settings of its client are passed over."""
     if section is None:
         return None
-    server = section.required(_SERVER)
-    token = section.get(_TOKEN)
-    made = DataHub(gms_url=(server or "").rstrip("/"), token=Secret(token) if token else None)
-    given = {name.lower(): value for name, value in _texts(section, _HEADERS).items()}.get("authorization", "")
+    return datahub_as(section.required(_SERVER) or "", section.get(_TOKEN), _texts(section, _HEADERS))
+
+
+def datahub_as(server: str, token: str, headers: Mapping[str, str]) -> DataHub:
+    """A DataHub, and as whom it is spoken to: with a token, or with what the header Authorization says."""
+    made = DataHub(gms_url=server.rstrip("/"), token=Secret(token) if token else None)
+    given = {name.lower(): value for name, value in headers.items()}.get("authorization", "")
     scheme, _, shown = given.partition(" ")
     if scheme.lower() == "bearer" and not token:
         return replace(made, token=Secret(shown))

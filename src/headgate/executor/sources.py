@@ -36,9 +36,9 @@ def with_datahub(settings: Settings, file: PipelineFile) -> Settings:
     return replace(settings, datahub=named)
 
 
-def executor_of(file: PipelineFile, gate: Gate, datahub: DataHub, told: Told) -> Executor:
-    """The executor the file describes, not started yet."""
-    sources = sources_of(file, gate)
+def executor_of(file: PipelineFile, gate: Gate, datahub: DataHub, told: Told, source: Source | None = None) -> Executor:
+    """The executor the file describes, not started yet. `source` stands in for the file's."""
+    sources = sources_of(file, gate) if source is None else [source]
     return Executor(gate, datahub, told, file.options, sources, poll_every=file.poll_every)
 
 

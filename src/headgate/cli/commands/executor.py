@@ -37,7 +37,7 @@ def executor(
     from headgate.executor.sources import with_datahub  # noqa: PLC0415 - httpx
 
     pipeline = read_pipeline_file(file, os.environ)
-    settings = with_datahub(session.settings(project), pipeline)
+    settings = with_datahub(session.settings(project or pipeline.project), pipeline)
     logs.of_server(settings)
     from headgate.app import work  # noqa: PLC0415 - the ledger is half a second of imports
 

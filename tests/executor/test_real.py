@@ -1,0 +1,159 @@
+"""This file is where real programs carry out real recipes: `headgate executor`, and `datahub actions` with our part."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.world import DEADLINE, Project, environment, until
+from fakes.execution_requests import RequestGms
+from fakes.gms import TOKEN
+from fakes.schema_registry import SchemaRegistry
+from services.kafka import change_log_schema, kafka
+
+pytestmark = pytest.mark.slow
+
+#: The seed's file, word for word, but for the token it has commented out.
+SEEDS_FILE = """\
+name: "pipeline-name"
+source:
+  # source configs
+action:
+  type: "executor"
+# Requires DataHub API configurations to report to DataHub
+datahub:
+  server: "http://${DATAHUB_GMS_HOST:-localhost}:${DATAHUB_GMS_PORT:-8080}"
+  # token: <token> # Must have "Manage Secrets" privilege
+"""
+
+ACTION = """\
+name: ours
+source:
+  type: kafka
+  config:
+    connection:
+      bootstrap: "{bootstrap}"
+      schema_registry_url: "{registry}"
+      consumer_config: {{auto.offset.reset: earliest, session.timeout.ms: 1000, heartbeat.interval.ms: 200}}
+    async_commit_interval: 200
+filter:
+  event_type: MetadataChangeLogEvent_v1
+action:
+  type: headgate
+  config: {{executor_id: default, project: "{project}"}}
+datahub: {{server: "{gms}", token: {token}}}
+"""
+
+
+def recipe(folder: Path) -> dict[str, Any]:
+    """Real: three datasets' status, from one file to another."""
+    given = [
+        {"entityType": "dataset", "entityUrn": f"urn:li:dataset:(urn:li:dataPlatform:glue,db.t{number},PROD)",
+         "changeType": "UPSERT", "aspectName": "status", "aspect": {"json": {"removed": False}}}
+        for number in range(3)
+    ]  # fmt: skip
+    (folder / "given.json").write_text(json.dumps(given), "utf-8")
+    return {
+        "source": {"type": "file", "config": {"path": str(folder / "given.json")}},
+        "sink": {"type": "file", "config": {"filename": str(folder / "out.json")}},
+    }
+
+
+@contextmanager
+def program(folder: Path, words: list[str], env: Mapping[str, str]) -> Generator[subprocess.Popen[bytes]]:
+    """A program until SIGTERM ends it, which it must obey with exit code 0."""
+    with (folder / "program.log").open("ab") as log:
+        process = subprocess.Popen(
+            words, cwd=folder, env=environment(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(DEADLINE)
+    assert code == 0, (folder / "program.log").read_text("utf-8")
+
+
+def succeeded(gms: RequestGms, urn: str, process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
+    """The request's result, which must be SUCCESS."""
+    until(lambda: process.poll() is not None or gms.status(urn) not in ("", "RUNNING"), f"{urn} to end")
+    said = (folder / "program.log").read_text("utf-8")
+    assert gms.status(urn) == "SUCCESS", f"{gms.result(urn)}\n{said}"
+    return gms.result(urn)
+
+
+def test_the_seeds_file_is_carried_out_as_it_is(tmp_path: Path) -> None:
+    """`headgate executor -c` with the seed's text: a real ingestion, its report and log in DataHub."""
+    project = Project(tmp_path, "jobs: {}\n")
+    (tmp_path / "executor.yml").write_text(SEEDS_FILE, "utf-8")
+    with RequestGms() as gms:
+        host, port = gms.url.removeprefix("http://").split(":")
+        env = {"DATAHUB_GMS_HOST": host, "DATAHUB_GMS_PORT": port, "DATAHUB_GMS_TOKEN": TOKEN}
+        words = [sys.executable, "-m", "headgate", "executor", "-c", "executor.yml"]
+        with program(tmp_path, words, env) as process:
+            urn = gms.ask(recipe(tmp_path))
+            told = succeeded(gms, urn, process, tmp_path)
+            listed = project.json("runs", "list")
+        report = json.loads(told["structuredReport"]["serializedValue"])
+        assert report["source"]["report"]["events_produced"] == 3
+        assert report["sink"]["report"]["total_records_written"] == 3
+        assert "log" in told["report"]
+        assert [(one["job"], one["state"]) for one in listed] == [("ingestion:glue", "SUCCEEDED")]
+        assert len(json.loads((tmp_path / "out.json").read_text("utf-8"))) == 3
+        assert TOKEN not in (tmp_path / "program.log").read_text("utf-8")
+
+
+def test_a_token_without_the_right_is_refused_at_the_start(tmp_path: Path) -> None:
+    """Who may not manage secrets is told which privilege is missing, and where it is granted."""
+    project = Project(tmp_path, "jobs: {}\n")
+    with RequestGms() as gms:
+        gms.add_user("poor-token", "urn:li:corpuser:poor", privileges=["MANAGE_INGESTION"])
+        (tmp_path / "executor.yml").write_text(SEEDS_FILE.replace("# token: <token>", "token: poor-token"), "utf-8")
+        host, port = gms.url.removeprefix("http://").split(":")
+        env = {"DATAHUB_GMS_HOST": host, "DATAHUB_GMS_PORT": port}
+        said = project.fails(1, "executor", "-c", "executor.yml", env=env)
+        assert "`Manage Secrets`" in said
+        assert "urn:li:corpuser:poor" in said
+        assert "poor-token" not in said
+
+
+def test_other_actions_are_not_for_us(tmp_path: Path) -> None:
+    """A pipeline with another action is refused with its place."""
+    project = Project(tmp_path, "jobs: {}\n")
+    (tmp_path / "slack.yml").write_text(SEEDS_FILE.replace('"executor"', '"slack"'), "utf-8")
+    said = project.fails(2, "executor", "-c", "slack.yml")
+    assert "slack.yml:5:9: action.type: unsupported action type 'slack'" in said
+
+
+def test_the_framework_runs_our_action(tmp_path: Path) -> None:
+    """`datahub actions` finds us by our entry point; a change that comes twice, and all again, start nothing twice."""
+    assert "headgate" in {one.name for one in entry_points(group="datahub_actions.action.plugins")}, "make setup"
+    project = Project(tmp_path, "jobs: {}\n")
+    with RequestGms(events=False) as gms, kafka() as broker, SchemaRegistry(change_log_schema()) as registry:
+        text = ACTION.format(
+            bootstrap=broker.bootstrap, registry=registry.url, project=tmp_path, gms=gms.url, token=TOKEN
+        )
+        words = [str(Path(sys.executable).parent / "datahub"), "actions", "-c", "ours.yml"]
+        env = {"DATAHUB_TELEMETRY_ENABLED": "false", "HOME": str(tmp_path)}
+        (tmp_path / "ours.yml").write_text(text, "utf-8")
+        first = gms.ask(recipe(tmp_path))
+        broker.publish(gms.changing.log[0], gms.changing.log[0])
+        with program(tmp_path, words, env) as process:
+            succeeded(gms, first, process, tmp_path)
+        (tmp_path / "ours.yml").write_text(
+            text.replace("name: ours", "name: anew"), "utf-8"
+        )  # from the beginning again
+        with program(tmp_path, words, env) as process:
+            until(lambda: process.poll() is not None or broker.committed("anew") == 2, "all to be read")
+            assert process.poll() is None, (tmp_path / "program.log").read_text("utf-8")
+        [run] = project.json("runs", "list")
+        assert (run["job"], run["state"], run["arguments"]["--request"]) == ("ingestion:glue", "SUCCEEDED", first)
+        assert gms.statuses(first).count("SUCCESS") == 1

@@ -54,7 +54,9 @@ class Catalog:
         for trigger in by_name.values():
             if trigger.type is TriggerType.EVENT and trigger.objects is not None:
                 buckets[trigger.objects.bucket].append(trigger)
-            if trigger.type is TriggerType.CONDITIONAL and trigger.predicate is not None:
+            # a workflow's fire within its runs only, each of which has kept them as they were when it started
+            outside = trigger.workflow is None
+            if outside and trigger.type is TriggerType.CONDITIONAL and trigger.predicate is not None:
                 for job in {condition.job for condition in trigger.predicate.conditions}:
                     watching[job].append(trigger)
         return Catalog(

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from headgate.catalog import Catalog
 from headgate.errors import NotFound, TooManyRuns
 from headgate.flow import accept
-from headgate.ledger import catalogs, dialects, rows, schema
+from headgate.ledger import catalogs, dialects, glue_workflows, rows, schema
 from headgate.ledger.recorder import Made, Recorder, as_run
 from headgate.ledger.runs import Row, Wanted
 from headgate.ledger.writer import Batch
@@ -151,6 +151,8 @@ class _Accepting:
                 decisions.append(self._skip(row, answer.trigger, answer.reason))
             elif late:
                 decisions.append(self._skip(row, answer.trigger.name, late))
+            elif answer.trigger.workflow is not None:
+                decisions.extend(glue_workflows.fired(self.recorder, row, event, answer.trigger))
             else:
                 decisions.extend(self._start(row, event, answer.trigger, action) for action in answer.trigger.actions)
         return decisions

@@ -15,9 +15,9 @@ from headgate.catalog import Catalog
 from headgate.errors import Conflict, NotFound
 from headgate.flow import conditional
 from headgate.flow import ending as rules
-from headgate.ledger import dialects, housekeeping, rows, schema
+from headgate.ledger import dialects, glue_workflows, housekeeping, rows, schema
 from headgate.ledger.recorder import Recorder
-from headgate.ledger.runs import Row, Wanted
+from headgate.ledger.runs import WORKFLOW_RUN, Row, Wanted
 from headgate.ledger.writer import Batch
 from headgate.model import (
     Backoff,
@@ -90,6 +90,7 @@ class Endings:
     attempts: list[Row] = field(default_factory=list[Row])
     retries: list[Row] = field(default_factory=list[Row])
     ends: list[Run] = field(default_factory=list[Run])
+    workflows: dict[str, dict[str, list[Trigger]]] = field(default_factory=dict[str, dict[str, list[Trigger]]])
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.batch, self.catalog)
@@ -217,7 +218,7 @@ class Endings:
         self._consider_triggers(ended)
 
     def _consider_triggers(self, run: Run) -> None:
-        triggers = self.catalog.watching.get(run.job, ())
+        triggers = self._watching(run)
         if not triggers:
             return
         at = run.ended_at or datetime.fromtimestamp(self.batch.now, UTC)
@@ -235,8 +236,16 @@ class Endings:
         for trigger in sorted(triggers, key=lambda one: one.name):
             self._consider(run, trigger, event, row)
 
+    def _watching(self, run: Run) -> Sequence[Trigger]:
+        """Of a run that belongs to a workflow the workflow's triggers, and no others; of any other, no workflow's."""
+        if run.root is None or not run.root.startswith(WORKFLOW_RUN):
+            return self.catalog.watching.get(run.job, ())
+        if run.root not in self.workflows:
+            self.workflows[run.root] = glue_workflows.watching(self.batch.connection, run.root)
+        return self.workflows[run.root].get(run.job, ())
+
     def _consider(self, run: Run, trigger: Trigger, event: Event, row: Row) -> None:
-        mode = trigger.fires_for or self.fires_for
+        mode = FiresFor.TRIGGERED if trigger.workflow else trigger.fires_for or self.fires_for
         root = conditional.latch_root(run, mode)
         latched = conditional.needs_latches(trigger)
         latches = self._latches(trigger, root) if latched else {}
@@ -260,6 +269,7 @@ class Endings:
                     root=run.root or f"{event.id}:{trigger.name}",
                     downstream=run.downstream,
                     predecessors=answer.predecessors,
+                    workflow=trigger.workflow,
                 )
             )
             self.recorder.decide(

@@ -264,6 +264,10 @@ def retell(batch: Batch, kind: str, name: str, members: Members) -> None:
     _upsert(batch, schema.glue_definition, {"kind": kind, "name": name}, values, first)
 
 
+def noted(batch: Batch, action: str, subject: str, *, actor: str) -> None:
+    catalogs.note(batch, actor=actor, action=action, subject=subject, reason=None)
+
+
 def forget(batch: Batch, kind: str, name: str) -> None:
     told = schema.glue_definition
     batch.connection.execute(told.delete().where(told.c.kind == kind, told.c.name == name))

@@ -35,6 +35,7 @@ class Recorder:
     events: list[Row] = field(default_factory=list[Row])
     decisions: list[tuple[Row, Row, Made | None]] = field(default_factory=list[tuple[Row, Row, Made | None]])
     made: list[Made] = field(default_factory=list[Made])
+    in_workflows: list[Row] = field(default_factory=list[Row])
     _added: Counter[str] = field(default_factory=Counter[str])
 
     def event(self, event: Event) -> Row:
@@ -78,15 +79,17 @@ class Recorder:
         now = self.batch.now
         if job is None:
             error = f"the job {wanted.action.job!r} does not exist (deleted?)"
-            return self._keep(Made(refused_row(wanted, None, seq=0, now=now, state=RunState.ERROR, error=error), True))
+            row = refused_row(wanted, None, seq=0, now=now, state=RunState.ERROR, error=error)
+            return self._keep(Made(row, True), wanted)
         if at_limit(self.batch, job, added=self._added[job.name], queue=wanted.queue):
             error = f"Max concurrent runs exceeded: {job.name} may have {job.max_concurrent_runs} and does not queue"
-            return self._keep(Made(refused_row(wanted, job, seq=0, now=now, state=RunState.FAILED, error=error), True))
+            row = refused_row(wanted, job, seq=0, now=now, state=RunState.FAILED, error=error)
+            return self._keep(Made(row, True), wanted)
         self._added[job.name] += 1
         if not wanted.settle:
             self.batch.to_claim.add(job.name)
         self.batch.to_wake.add(f"job {job.name}")
-        return self._keep(Made(row_for(wanted, job, seq=0, now=now)))
+        return self._keep(Made(row_for(wanted, job, seq=0, now=now)), wanted)
 
     def room(self, name: JobName, queue: bool | None = None) -> bool:
         """Whether a run of this job could be made now. False for one at its limit that does not queue."""
@@ -111,6 +114,8 @@ class Recorder:
             row["event_seq"] = event["seq"]
             row["run_seq"] = run.row["seq"] if run else None
         dialects.insert_many(connection, schema.decision, [row for row, _, _ in self.decisions])
+        if self.in_workflows:
+            dialects.insert_many(connection, schema.glue_workflow_action, self.in_workflows)
 
     def _start_at_once(self) -> None:
         """Claim new runs before they are written, where nobody waits before them: one write in place of three."""
@@ -130,8 +135,11 @@ class Recorder:
             if len(waiting) <= places:
                 self.batch.to_claim.discard(job)
 
-    def _keep(self, made: Made) -> Made:
+    def _keep(self, made: Made, wanted: Wanted) -> Made:
         self.made.append(made)
+        if wanted.workflow is not None:
+            by, job = wanted.cause.trigger or "", wanted.action.job
+            self.in_workflows.append({"workflow_run": wanted.root, "run": made.id, "trigger": by, "job": job})
         return made
 
 

@@ -48,6 +48,7 @@ RUN_COLUMNS = tuple(column.name for column in schema.run.columns)
 _PREDECESSORS = msgspec.json.Decoder(list[tuple[str, str]])
 _STRINGS = msgspec.json.Decoder(dict[str, str])
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
+_LIST = msgspec.json.Decoder(list[Any])
 
 
 def dumps(value: object) -> str:
@@ -56,6 +57,10 @@ def dumps(value: object) -> str:
 
 def loads(text: str | None) -> Mapping[str, Json]:
     return _OBJECT.decode(text) if text else {}
+
+
+def load_list(text: str | None) -> list[Json]:
+    return _LIST.decode(text) if text else []
 
 
 def moment(seconds: float | None) -> datetime | None:

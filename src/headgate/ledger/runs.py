@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -12,6 +13,8 @@ from headgate.ledger.writer import Batch
 from headgate.model import Action, Cause, Job, JobName, Predecessor, RunId, RunState, new_run_id
 
 Row = dict[str, object]
+#: What the ids of workflows' runs begin with. A run that belongs to one has that id for its root.
+WORKFLOW_RUN: Final = "wr_"
 
 _LOCK_JOB = sa.select(schema.job.c.name).where(schema.job.c.name == sa.bindparam("job"))
 _UNDER_WAY = (
@@ -39,6 +42,7 @@ class Wanted:
     previous: RunId | None = None
     id: RunId | None = None
     queue: bool | None = None  #: whether it waits where the job is at its limit; None: as the job says
+    workflow: str | None = None  #: it belongs to a run of this workflow, whose id is its root
 
 
 def row_for(wanted: Wanted, job: Job, *, seq: int, now: float) -> Row:
@@ -47,6 +51,8 @@ def row_for(wanted: Wanted, job: Job, *, seq: int, now: float) -> Row:
     Arguments: the job's, the action's over them, the caller's over both, and over all what the job lets nobody change.
     """
     arguments = {**job.arguments, **wanted.action.arguments, **(wanted.arguments or {}), **job.fixed_arguments}
+    if wanted.workflow is not None:
+        arguments.update({"--WORKFLOW_NAME": wanted.workflow, "--WORKFLOW_RUN_ID": wanted.root or ""})
     settling = wanted.settle > 0
     return {
         "seq": seq,

@@ -397,6 +397,10 @@ class Ledger:
         """Do something in the next transaction, on the one connection that writes; nothing but SQL, and quickly."""
         return self._write(work)
 
+    def write_knowing(self, work: Callable[[Batch, Catalog], T | Exception]) -> Future[T]:
+        """`write`, with the catalog as of the transaction."""
+        return self._write(lambda batch: work(batch, self._current(batch)))
+
     def read(self, work: Callable[[Connection], T]) -> T:
         """Look at something on a connection of its own."""
         with self._reading() as connection:

@@ -142,6 +142,8 @@ def trigger_of(name: str, members: Members, *, before: Trigger | None = None) ->
     schedule = _schedule(members, kind)
     if members.get("EventBatchingCondition") and kind is not TriggerType.EVENT:
         raise invalid(f"EventBatchingCondition is for EVENT triggers; {name} is {kind.value}")
+    if kind is TriggerType.EVENT and before is None and "WorkflowName" not in members:
+        raise invalid("EVENT triggers start workflows (WorkflowName); those for files of a bucket are in headgate.yaml")
     on_creation = bool(members.get("StartOnCreation"))
     if on_creation and kind is TriggerType.ON_DEMAND:
         raise invalid("StartOnCreation is not supported for ON_DEMAND triggers")

@@ -9,8 +9,8 @@ from headgate.http.aws_wire import Call
 from headgate.http.glue import shapes
 from headgate.http.glue.definitions import trigger_of
 from headgate.http.glue.jobs import having_tags, paged, refuse_made
-from headgate.http.glue.room import Room, missing
-from headgate.ledger import glue
+from headgate.http.glue.room import Room, invalid, missing
+from headgate.ledger import glue, glue_workflows
 from headgate.ledger.glue import Made, Told, TriggerRow
 from headgate.ledger.writer import Batch
 from headgate.model import Json, Trigger, TriggerName, TriggerType
@@ -30,6 +30,7 @@ def create_trigger(room: Room, call: Call, given: Given) -> Answer:
 
     def work(batch: Batch) -> Made:
         _check_jobs(batch, trigger)
+        _check_workflow(room, batch, trigger)
         return glue.create_trigger(batch, trigger, told, actor=call.actor)
 
     refuse_made(room.write(work), "Trigger", name)
@@ -58,6 +59,21 @@ def _check_jobs(batch: Batch, trigger: Trigger) -> None:
     absent = glue.absent_jobs(batch, [*(one.job for one in trigger.actions), *watched])
     if absent:
         raise missing("Job", absent[0])
+
+
+def _check_workflow(room: Room, batch: Batch, trigger: Trigger) -> None:
+    """The workflow must be there, and have no other start trigger. Raises Fault."""
+    if trigger.workflow is None:
+        return
+    if glue_workflows.find(batch.connection, trigger.workflow) is None:
+        raise missing("Workflow", trigger.workflow)
+    others = [
+        one.name
+        for one in glue_workflows.triggers_of(room.gate.ledger.refresh(), trigger.workflow)
+        if one.type in glue_workflows.STARTS and one.name != trigger.name
+    ]
+    if others and trigger.type in glue_workflows.STARTS:
+        raise invalid(f"Workflow {trigger.workflow} has a start trigger: {others[0]}; it may have one")
 
 
 def delete_trigger(room: Room, call: Call, given: Given) -> Answer:

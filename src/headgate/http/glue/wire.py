@@ -9,7 +9,7 @@ from typing import Any, Final
 from headgate.errors import HeadgateError, Invalid, MissingExtra, NotFound, TooManyRuns, Unavailable
 from headgate.gate import Gate
 from headgate.http.aws_wire import Call, Fault, unknown_operation
-from headgate.http.glue import bookmarks, jobs, model, runs, tags, triggers
+from headgate.http.glue import bookmarks, jobs, model, runs, tags, triggers, workflows
 from headgate.http.glue.room import Room
 from headgate.model import Json
 
@@ -44,6 +44,19 @@ OPERATIONS: Final[Mapping[str, Work]] = {
     "GetTags": tags.get_tags,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
+    "CreateWorkflow": workflows.create_workflow,
+    "UpdateWorkflow": workflows.update_workflow,
+    "DeleteWorkflow": workflows.delete_workflow,
+    "GetWorkflow": workflows.get_workflow,
+    "ListWorkflows": workflows.list_workflows,
+    "BatchGetWorkflows": workflows.batch_get_workflows,
+    "StartWorkflowRun": workflows.start_workflow_run,
+    "GetWorkflowRun": workflows.get_workflow_run,
+    "GetWorkflowRuns": workflows.get_workflow_runs,
+    "GetWorkflowRunProperties": workflows.get_workflow_run_properties,
+    "PutWorkflowRunProperties": workflows.put_workflow_run_properties,
+    "StopWorkflowRun": workflows.stop_workflow_run,
+    "ResumeWorkflowRun": workflows.resume_workflow_run,
     "GetJobRun": runs.get_job_run,
     "GetJobRuns": runs.get_job_runs,
     "BatchStopJobRun": runs.batch_stop_job_run,

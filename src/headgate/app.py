@@ -255,7 +255,7 @@ class App:
         return {
             "ready": not problems,
             "problems": problems,
-            "warnings": [*self.gate.warnings(), *self._engine_troubles()],
+            "warnings": [*self.gate.warnings(), *self._engine_troubles(), *self._queue_troubles()],
             "replica": self.ledger.id,
             "worker": self._worker,
             "outbox": {

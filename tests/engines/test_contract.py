@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from services.moto import CREDENTIALS
 
 from headgate.engines.glue import GlueEngine
 from headgate.engines.local import LocalEngine
+from headgate.engines.recipe import RecipeEngine
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import EngineRefused
 from headgate.job import Lake
@@ -55,6 +57,30 @@ def local(folder: Path) -> World:
     )
 
 
+def recipe(folder: Path) -> World:
+    def written(does: str) -> dict[str, Json]:
+        config = {"does": does, "folder": str(folder)}
+        document = {
+            "source": {"type": "recipes.sources.Odd", "config": config},
+            "sink": {"type": "file", "config": {"filename": str(folder / f"{does}.json")}},
+        }
+        (folder / f"{does}.yml").write_text(json.dumps(document), "utf-8")
+        return {"recipe": str(folder / f"{does}.yml")}
+
+    def begun() -> int:
+        return len((folder / "begun").read_text("utf-8").splitlines()) if (folder / "begun").exists() else 0
+
+    return World(
+        engine=lambda watcher: RecipeEngine(folder / ".headgate", watcher, Path(__file__).parents[1]),
+        succeeds=written("nothing"),
+        fails=written("fail"),
+        lasts=written("wait"),
+        refused={"recipe": "no-such-recipe.yml"},
+        started=begun,
+        let_go=(folder / "go").touch,
+    )
+
+
 def step_functions(folder: Path) -> World:
     fake = FakeAws().__enter__()
     return World(
@@ -86,7 +112,12 @@ def glue(folder: Path) -> World:
 
 
 #: Lambda is not among them: nothing there lasts, and nothing can be stopped (test_lambda.py has what it promises).
-WORLDS: dict[str, Callable[[Path], World]] = {"local": local, "step_functions": step_functions, "glue": glue}
+WORLDS: dict[str, Callable[[Path], World]] = {
+    "local": local,
+    "recipe": recipe,
+    "step_functions": step_functions,
+    "glue": glue,
+}
 
 
 @pytest.fixture(params=WORLDS)

@@ -1,0 +1,179 @@
+"""This file is where recipes misbehave and their supervisors are killed; each run must still end with the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headgate.engines.recipe import RecipeEngine
+from headgate.model import RunId, RunState
+from headgate.ports import Order
+from headgate.processes import read_log
+from headgate.supervision import records
+
+from .orders import Recorder, order, until
+
+TESTS = Path(__file__).parents[1]
+
+
+class Odd:
+    """A project whose source misbehaves, and an engine in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / ".headgate"
+        self.told = Recorder()
+        self.engine = RecipeEngine(self.home, self.told, TESTS, environ={"PATH": os.environ["PATH"]})
+
+    def order(self, does: str, *, run_id: str | None = None, **more: Any) -> Order:
+        file = self.folder / f"{does}.yml"
+        file.write_text(json.dumps(recipe(self.folder, does)), "utf-8")
+        return order({"recipe": str(file), **more}, run_id=RunId(run_id) if run_id else None)
+
+    def start(self, does: str, **more: Any) -> Order:
+        asked = self.order(does, **more)
+        self.engine.start(asked)
+        return asked
+
+    def up(self, asked: Order) -> Order:
+        until(lambda: "up\n" in self.log(asked), "the recipe to be up")
+        return asked
+
+    def log(self, asked: Order) -> str:
+        try:
+            return read_log(self.home, asked.attempt_id, 0, 1 << 26)[0]
+        except FileNotFoundError:
+            return ""
+
+    def pid(self, asked: Order, record: str) -> int:
+        return int((records.read(str(self.home / "logs" / asked.attempt_id), record) or {}).get("pid", 0))
+
+
+def recipe(folder: Path, does: str) -> dict[str, Any]:
+    return {
+        "source": {"type": "recipes.sources.Odd", "config": {"does": does, "folder": str(folder)}},
+        "sink": {"type": "file", "config": {"filename": str(folder / "out.json")}},
+    }
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[Odd]:
+    made = Odd(tmp_path)
+    yield made
+    (tmp_path / "go").touch()
+    made.engine.close()
+
+
+def gone(pid: int) -> bool:
+    return (records.status(pid) or ("Z",))[0] in "ZX"
+
+
+DRIVER = """
+import os, sys, time
+from pathlib import Path
+from engines.test_recipe_kills import Odd
+odd = Odd(Path(sys.argv[1]))
+odd.start("wait", run_id=sys.argv[2])
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_supervisor_is_not_missed(odd: Odd) -> None:
+    """Whoever started it is killed -9: the ingestion goes on, its log goes on, and its true end is told by another."""
+    asked = odd.order("wait")
+    command = [sys.executable, "-c", DRIVER, str(odd.folder), asked.attempt_id]
+    environ = {**os.environ, "PYTHONPATH": str(TESTS)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        odd.up(asked)
+        process.kill()
+    odd.engine.adopt(asked)
+    odd.told.wait_running(asked.attempt_id)
+    (odd.folder / "go").touch()
+    ending = odd.told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.result["records"]) == (RunState.SUCCEEDED, 2), odd.log(asked)
+    assert "Pipeline finished" in odd.log(asked)
+    assert (odd.folder / "begun").read_text() == "x\n"
+
+
+def test_a_process_that_died_with_its_shim_is_lost(odd: Odd) -> None:
+    """Shim and process killed while nobody looked: the run is told FAILED, lost, and does not start again."""
+    asked = odd.up(odd.start("wait"))
+    odd.engine.close()
+    for record in (records.SHIM, records.JOB):
+        pid = odd.pid(asked, record)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid: gone(pid), "it to be gone")
+    later = Odd(odd.folder)
+    later.engine.adopt(asked)
+    ending = later.told.wait_ended(asked.attempt_id)
+    handle = later.engine.start(asked)
+    later.engine.close()
+
+    assert ending.state is RunState.FAILED
+    assert ending.detail in {"lost", "signal SIGKILL"}
+    assert handle
+    assert (odd.folder / "begun").read_text() == "x\n"
+
+
+def test_a_deaf_recipe_is_stopped_with_all_it_started(odd: Odd) -> None:
+    """SIGTERM is ignored, a grandchild has a session of its own: both are gone before STOPPED is told."""
+    asked = odd.up(odd.start("deaf"))
+    grandchild = int((odd.folder / "grandchild").read_text())
+    job = odd.pid(asked, records.JOB)
+    odd.engine.stop(asked, grace=0.2)
+    ending = odd.told.wait_ended(asked.attempt_id)
+
+    assert ending.state is RunState.STOPPED
+    assert gone(grandchild)
+    assert gone(job)
+
+
+def test_a_recipe_that_listens_reports_what_it_did(odd: Odd) -> None:
+    """A recipe that is stopped closes what is open, and its report so far is its result."""
+    asked = odd.up(odd.start("wait"))
+    odd.engine.stop(asked, grace=10)
+    ending = odd.told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.result["records"]) == (RunState.STOPPED, 1), odd.log(asked)
+
+
+def test_odd_recipes_end_truly_and_harm_no_neighbour(odd: Odd) -> None:
+    """One prints without end and no text, one eats memory, one dies, one never returns: each ends as it did."""
+    neighbour = odd.up(odd.start("wait"))
+    chatter, eater, dead = odd.start("chatter"), odd.start("eat", memory=500 << 20), odd.start("die")
+    endless = order(odd.order("never").job.target, timeout=1.0)
+    odd.engine.start(endless)
+    ends = [odd.told.wait_ended(one.attempt_id) for one in (chatter, eater, dead, endless)]
+
+    assert not odd.told.endings.get(neighbour.attempt_id)
+    (odd.folder / "go").touch()
+    assert odd.told.wait_ended(neighbour.attempt_id).state is RunState.SUCCEEDED
+    assert ends[0].state is RunState.SUCCEEDED
+    assert len(odd.log(chatter)) > 19_000_000
+    assert "not text" in odd.log(chatter)
+    assert (ends[1].state, "memory" in (ends[1].error or "").lower() + ends[1].detail) == (RunState.FAILED, True)
+    assert (ends[2].state, ends[2].detail) == (RunState.FAILED, "signal SIGKILL")
+    assert (ends[3].state, ends[3].retryable) == (RunState.TIMEOUT, False)
+
+
+def test_each_run_is_forked_from_one_warm_process(odd: Odd) -> None:
+    """Runs of one set of plugins share what was imported, and no random numbers: their run ids differ."""
+    odd.order("nothing")
+    runs = [odd.start("nothing") for _ in range(3)]
+    results: list[Any] = [odd.told.wait_ended(one.attempt_id).result for one in runs]
+    shims = [records.read(str(odd.home / "logs" / one.attempt_id), records.SHIM) or {} for one in runs]
+
+    assert len({one["run_id"] for one in results}) == 3
+    assert len({one["launcher"]["pid"] for one in shims}) == 1

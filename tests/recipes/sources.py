@@ -1,0 +1,91 @@
+"""This file is where sources are that misbehave: DataHub loads them by their dotted names, as it does people's own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from datahub.emitter.mcp import MetadataChangeProposalWrapper
+from datahub.ingestion.api.common import PipelineContext
+from datahub.ingestion.api.source import Source, SourceReport
+from datahub.ingestion.api.workunit import MetadataWorkUnit
+from datahub.metadata.schema_classes import StatusClass
+
+
+class Odd(Source):
+    """Does what its config says: {"does": name, "folder": where it leaves its traces}."""
+
+    def __init__(self, config: dict[str, Any], ctx: PipelineContext) -> None:
+        super().__init__(ctx)
+        self.report = SourceReport()
+        self.config = config
+        self.folder = Path(config["folder"])
+
+    @classmethod
+    def create(cls, config_dict: dict[str, Any], ctx: PipelineContext) -> Odd:
+        return cls(config_dict, ctx)
+
+    def get_report(self) -> SourceReport:
+        return self.report
+
+    def get_workunits(self) -> Iterable[MetadataWorkUnit]:
+        with (self.folder / "begun").open("a") as traces:
+            traces.write("x\n")
+        yield self._work_unit("first")
+        getattr(self, self.config["does"])()
+        yield self._work_unit("last")
+
+    def _work_unit(self, name: str) -> MetadataWorkUnit:
+        urn = f"urn:li:dataset:(urn:li:dataPlatform:hive,{name},PROD)"
+        proposal = MetadataChangeProposalWrapper(entityUrn=urn, aspect=StatusClass(removed=False))
+        unit = proposal.as_workunit()
+        self.report.report_workunit(unit)
+        return unit
+
+    def nothing(self) -> None:
+        """End at once."""
+
+    def fail(self) -> None:
+        self.report.failure(title="Odd", message="it is meant to fail", context="here")
+
+    def wait(self) -> None:
+        """Say that it is up, and go on when the file `go` is there."""
+        print("up", flush=True)
+        while not (self.folder / "go").exists():
+            time.sleep(0.01)
+
+    def deaf(self) -> None:
+        """Ignore SIGTERM, leave a grandchild in a session of its own that does, too, and never return."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        script = "trap '' TERM; echo $$ > grandchild; while :; do sleep 0.05; done"
+        subprocess.Popen(["setsid", "sh", "-c", script], cwd=self.folder, start_new_session=True)
+        while not (self.folder / "grandchild").exists():
+            time.sleep(0.01)
+        self.wait()
+
+    def never(self) -> None:
+        """Never return."""
+        while True:
+            time.sleep(60)
+
+    def chatter(self) -> None:
+        """Print a lot of lines, and then what is no text."""
+        for _ in range(200):
+            sys.stdout.write(f"{'x' * 99}\n" * 1000)
+        sys.stdout.flush()
+        os.write(1, b"\xff\xfe\x00 not text\n")
+
+    def eat(self) -> None:
+        """Take memory until there is none."""
+        eaten: list[bytes] = []
+        while True:
+            eaten.append(b"x" * (16 << 20))
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from headgate.supervision.masking import MASK, Masker
+from headgate.supervision.masking import MASK, MOST, Masker
 
 SECRET = 'pa/ss+w0rd é"\\ñ✓💧&=%'
 
@@ -133,7 +133,31 @@ def test_each_line_of_a_value_is_masked() -> None:
 
     assert said == b"1 -----BEGIN KEY-----\n2 ****\n3 ****\n4 short\n"
     assert masked([key], f"<{key}>".encode()) == b"<****\n>"
-    assert masked([key], json.dumps(key).encode()) == b'"****\\n"'
+    assert masked([key], json.dumps(key).encode()) == b'"****\\n"'  # a short one is looked for as a whole, too
+
+
+def test_long_values_are_masked_too() -> None:
+    """A key of many lines, a token of many thousand characters: in no time, and with little held back."""
+    chosen = random.Random(5)
+    lines = ["".join(chosen.choices(string.ascii_letters, k=64)) for _ in range(50)]
+    key = "-----BEGIN KEY-----\n" + "\n".join(lines) + "\n-----END KEY-----\n"
+    token = "".join(chosen.choices(string.ascii_letters, k=20_000))
+    began = time.process_time()
+    masker = Masker([key, token])
+
+    assert time.process_time() - began < 5
+    assert masker.text(key) == "-----BEGIN KEY-----\n" + "****\n" * 50 + "-----END KEY-----\n"
+    assert masker.text(json.dumps(key)).count("****") == 50
+    shown = masker.text(base64.b64encode(key.encode()).decode())
+    assert [line for line in lines for one in encoded(line) if one in shown] == []
+    assert masker.text(f"<{token}>") == f"<****{token[MOST:]}>"
+    masker.feed(token[:3000].encode())
+    assert masker.held <= 1024
+
+
+def encoded(text: str) -> list[str]:
+    """Pieces of its base64, wherever it begins."""
+    return [base64.b64encode(b"x" * before + text.encode()).decode()[8:-8] for before in range(3)]
 
 
 # -- holding back

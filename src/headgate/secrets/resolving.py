@@ -16,7 +16,7 @@ from headgate.secrets import known
 from headgate.supervision.masking import Masker
 
 PATIENCE: Final = 45.0  #: seconds for all providers together
-LARGEST: Final = 1 << 20  #: bytes of a value; no provider's own limit is higher
+LARGEST: Final = 1 << 16  #: bytes of a value, as AWS has it
 #: Names that say that something is private.
 PRIVATE: Final = re.compile(r"pass|pwd|secret|token|credential|key|auth|private|dsn|cookie", re.IGNORECASE)
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")

@@ -22,6 +22,12 @@ MASK: Final = b"****"
 SHORTEST: Final = 4
 #: Of a value of several lines each is a secret of its own from this length on: who logs it puts something before each.
 SHORTEST_LINE: Final = 8
+#: Characters of a value of several lines above which its lines are looked for and the whole is not.
+LONGEST_WHOLE: Final = 512
+#: Characters of what is looked for as one; what is longer is looked for in pieces of this length,
+LONGEST: Final = 1024
+#: and of a line so many characters at all. A key of RSA has 3,000, a service account's file 2,500.
+MOST: Final = 16_384
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL_SAFE: Final = {ord("+"): b"-", ord("/"): b"_"}
@@ -76,11 +82,18 @@ def worth_masking(values: Iterable[str]) -> list[str]:
         text = value.strip()
         if len(text) < SHORTEST:
             continue
-        found[text] = None
         lines = [line.strip() for line in text.splitlines()]
+        if len(lines) == 1 or len(text) <= LONGEST_WHOLE:
+            found.update(dict.fromkeys(_pieces(text)))
         if len(lines) > 1:
-            found.update((line, None) for line in lines if len(line) >= SHORTEST_LINE and not _PEM.match(line))
+            kept = [line for line in lines if len(line) >= SHORTEST_LINE and not _PEM.match(line)]
+            found.update(dict.fromkeys(piece for line in kept for piece in _pieces(line)))
     return list(found)
+
+
+def _pieces(line: str) -> list[str]:
+    pieces = [line[place : place + LONGEST] for place in range(0, min(len(line), MOST), LONGEST)]
+    return [piece for piece in pieces if len(piece) >= SHORTEST]
 
 
 class Masker:

@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from headgate.model import RunState
+from headgate.project import write_project
 
 from .aws_world import CLI_2, Served, command, environment, served
 from .world import ended, make_project, runs_of, until
@@ -378,3 +379,26 @@ def test_a_bucket_nobody_knows_is_none(headgate: Served) -> None:
         headgate.client("s3").get_bucket_notification_configuration(Bucket="nobodys")
 
     assert code_of(raised) == ("NoSuchBucket", 404)
+
+
+# -- the example project
+
+
+def test_the_seeds_test_invocation_says_why_nothing_starts(tmp_path: Path) -> None:
+    """In the example project, as it is written: the payload's key is outside the prefix, and response.json says so."""
+    write_project(tmp_path)
+    payload = '{"Records":[{"s3":{"bucket":{"name":"test"},"object":{"key":"test.csv"}}}]}'
+    words = ("lambda", "invoke", "--function-name", "trigger-glue-job-lambda", "--payload", payload, "response.json")
+    with served(tmp_path) as example:
+        done = example.aws(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        [said] = json.loads((tmp_path / "response.json").read_text("utf-8"))["events"]
+        assert (said["outcome"], said["reason"]) == (
+            "skipped",
+            "prefix: key 'test.csv' does not start with 'collections-data/'",
+        )
+        event = {"Records": [{"s3": {"bucket": {"name": "raw-data"}, "object": {"key": "collections-data/x.csv"}}}]}
+        [said] = json.load(invoke(example, "trigger-glue-job-lambda", event)["Payload"])["events"]
+        assert said["outcome"] == "started"
+        run = ended(example.app, str(said["run"]))
+        assert (run.job, run.arguments["--key"]) == ("csv-to-iceberg-ingestion", "collections-data/x.csv")

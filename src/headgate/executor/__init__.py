@@ -2,6 +2,6 @@
 
 In the order things happen: `pipeline_file` (an Actions file, taken as it is), `kafka`, `events` and `rounds` (where
 requests come from), `requests` (what a change means), `taking` (one executor wins a request, and it becomes a run),
-`results` and `telling` (what DataHub is told of it), `executor` (all of it at work). `action` is the same as a plug-in
-of the framework `datahub actions`.
+`results` and `telling` (what DataHub is told of it), `executor` (all of it at work). `headgate.actions` is the same as
+a plug-in of the framework `datahub actions`.
 """

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from .world import Project
+import subprocess
+import sys
+
+import pytest
+
+from headgate.cli.remote import connected
+from headgate.errors import Invalid
+
+from .world import DEADLINE, Project, environment
 
 VALUE = "s3cr3t-by-cli"
 
@@ -42,3 +50,28 @@ def test_what_cannot_be_kept_says_why(project: Project) -> None:
     assert project.type("secrets", "set", "DB", "--file", "none").code == 3
     done = project.type("secrets", "set", "DB", stdin=VALUE, env={"HEADGATE_SECRETS_KEY": "not-a-key"})
     assert (done.code, "openssl rand" in done.err, "not-a-key" in done.err) == (2, True, False)
+
+
+def test_a_value_is_not_sent_through_the_open(project: Project) -> None:
+    """To a server far away only by https: before anything is sent, and without the value."""
+    with connected("http://headgate.example:8090", None) as client, pytest.raises(Invalid, match="https") as told:
+        client.set_secret("DB", VALUE, None)
+    assert VALUE not in str(told.value)
+
+
+def test_a_defect_tells_no_secret_of_the_settings(project: Project) -> None:
+    """Not in its one line, and not in the traceback that HEADGATE_DEBUG shows."""
+    code = "import sys; from headgate.cli import ending, logs, tree; from headgate.settings import load\n" + (
+        "import os; from pathlib import Path; logs.of_command(load(Path('.'), os.environ))\n"
+        "def broken(): raise RuntimeError('refused: ' + os.environ['HEADGATE_TOKEN'])\n"
+        "tree.command = broken\n"
+        "ending.run([])\n"
+    )
+    for debug in ("0", "1"):
+        environ = environment({"HEADGATE_TOKEN": VALUE, "HEADGATE_DEBUG": debug})
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=project.folder, env=environ, capture_output=True, text=True,
+            timeout=DEADLINE, check=False,
+        )  # fmt: skip
+        assert ("RuntimeError: refused: ****" in done.stderr, VALUE in done.stderr) == (True, False), done.stderr
+        assert ("Traceback" in done.stderr) == (debug == "1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 from io import TextIOWrapper
@@ -96,17 +97,19 @@ def _tell(error: BaseException) -> ExitCode:
     if os.environ.get(DEBUG) == "1":
         raise error
     if text := message(error):
-        sys.stderr.write(f"headgate: {text}\n")
+        from headgate.secrets import known  # noqa: PLC0415 - only who fails needs it
+
+        sys.stderr.write(known.mask(f"headgate: {text}\n"))
     return code_of(error)
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """For what should never happen: short, and with the way to more."""
-    if os.environ.get(DEBUG) == "1":
-        sys.__excepthook__(kind, error, trace)
-        return
     from headgate.secrets import known  # noqa: PLC0415 - see above
 
+    if os.environ.get(DEBUG) == "1":
+        sys.stderr.write(known.mask("".join(traceback.format_exception(kind, error, trace))))
+        return
     sys.stderr.write(
         known.mask(f"headgate: a defect of ours: {kind.__name__}: {error}\n")
         + f"Run it again with {DEBUG}=1 to see where, and report that.\n"

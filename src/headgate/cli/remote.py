@@ -142,6 +142,12 @@ class Remote:
         return _items(self._ask("GET", "/secrets"))
 
     def set_secret(self, name: str, value: str, reason: str | None) -> Doc:
+        url = self._http.base_url
+        if url.scheme != "https" and url.host not in ("localhost", "127.0.0.1", "::1"):
+            raise Invalid(
+                f"{self.where} is far and not reached by https, so everybody on the way could read the value; use"
+                " its https address, or set the secret where it runs"
+            )
         return self._object("PUT", f"/secrets/{_safe(name)}", body={"value": value, "reason": reason})
 
     def delete_secret(self, name: str, reason: str | None) -> Doc:

@@ -6,8 +6,9 @@ ingest; the server never imports it.
 
 - `options`: what a recipe may say, and what of it is beyond us
 - `wire`: Glue's catalog, page by page
-- `columns`: a column's type as schema fields
+- `hive`, `columns`: a column's type, and as schema fields
 - `aspects`: a table as aspects
+- `lineage`, `links`: what a table is a copy of
 - `views`: what view SQL says about lineage
 - `proposals`: aspects that are written as they were prepared
 - `report`: what a run has to say for itself

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-import botocore.session
-from botocore.exceptions import UnknownRegionError
 from botocore.utils import parse_timestamp
 from datahub.emitter.mce_builder import (
     make_dataplatform_instance_urn,
@@ -84,6 +82,7 @@ class Here:
     """A database, and the aspects that all its tables have alike."""
 
     name: str
+    database: Wire
     container: Named
     paths: Named
 
@@ -98,12 +97,12 @@ class Schema:
 class Makers:
     """What makes aspects, with what a whole run has alike."""
 
-    def __init__(self, options: GlueOptions) -> None:
+    def __init__(self, options: GlueOptions, partition: str) -> None:
         self._options = options
         self.platform = options.platform
         self._platform_urn = f"urn:li:dataPlatform:{options.platform}"
         region = options.aws_region or ""
-        self._arn = f"arn:{_partition(region)}:glue:{region}"
+        self._arn = f"arn:{partition}:glue:{region}"
         instance = options.platform_instance
         self._instance_urn = make_dataplatform_instance_urn(options.platform, instance) if instance else None
         self.status: Named = named(StatusClass(removed=False))
@@ -129,10 +128,11 @@ class Makers:
             backcompat_env_as_instance=True,
         )
 
-    def here(self, database: str) -> Here:
-        urn = self.key(database).as_urn()
+    def here(self, database: Wire) -> Here:
+        name = str(database["Name"])
+        urn = self.key(name).as_urn()
         path = [BrowsePathEntryClass(id=one, urn=one) for one in (self._instance_urn, urn) if one]
-        return Here(database, named(ContainerClass(container=urn)), named(BrowsePathsV2Class(path=path)))
+        return Here(name, database, named(ContainerClass(container=urn)), named(BrowsePathsV2Class(path=path)))
 
     def containers(self, database: Wire) -> Iterator[MetadataWorkUnit]:
         """What DataHub is told of a database: its own functions make it, as there are few."""
@@ -309,10 +309,3 @@ def _there(mapping: Mapping[str, Any], key: str) -> Any:
     if value is None:
         raise KeyError(key)
     return value
-
-
-def _partition(region: str) -> str:
-    try:
-        return str(botocore.session.get_session().get_partition_for_region(region))
-    except UnknownRegionError:
-        return "aws"

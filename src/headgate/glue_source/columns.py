@@ -10,10 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
+
+from headgate.glue_source.hive import (
+    Array,
+    Leaf,
+    Map,
+    Node,
+    NotAType,
+    Struct,
+    Union,
+    is_null,
+    kind_of,
+    parse,
+    sound,
+    without_null,
+)
 
 #: Most column types are among a few hundred; a catalog with many different structs must not grow the process.
 TYPES_KEPT: Final = 8192
@@ -21,20 +36,7 @@ COLUMNS_KEPT: Final = 16384
 
 _VERSION: Final = "[version=2.0]"
 _COMPLEX: Final = re.compile("^(struct|map|array|list|uniontype)")
-_CHARS: Final = re.compile(r"(var)?char\(\s*(\d+)\s*\)")
-_DECIMAL: Final = re.compile(r"(decimal|numeric)(\(\s*(\d+)\s*,\s*(\d+)\s*\))?")
-_MARKS: Final = re.compile(r"[(\[{<)\]}>,:]")
 
-#: Hive's word -> Avro's. Exact and case-sensitive; anything else is Avro's null, with its own text kept.
-_WORDS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("string", "binary", "varchar", "char"), "string"),
-    **dict.fromkeys(("int", "integer", "tinyint", "smallint", "byteint"), "int"),
-    **dict.fromkeys(("bigint", "long", "int64", "bignumeric"), "long"),
-    **dict.fromkeys(("double", "double precision", "float64", "bigdecimal"), "double"),
-    "float": "float",
-    **dict.fromkeys(("boolean", "bool"), "boolean"),
-    "bytes": "bytes",
-}
 _CLASSES: Final[Mapping[str, str]] = {
     "null": "NullType",
     "boolean": "BooleanType",
@@ -53,45 +55,7 @@ _FIELD_BYTES: Final = 320  #: of a field's JSON, without its texts
 Field: TypeAlias = dict[str, Any]  #: a SchemaField as DataHub's JSON has it; shared by many tables, never changed
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    tag: str  #: Avro's type
-    native: str
-    props: Mapping[str, Any]  #: the logical type, and precision and scale
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    item: Node
-    native: str
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    key: Node
-    key_native: str  #: as it was written, spaces included
-    value: Node
-    native: str
-
-
-@dataclass(frozen=True, slots=True)
-class Struct:
-    members: Sequence[tuple[str, Node]]
-    native: str
-    number: int | None = None  #: counted from 0, directly in a union
-
-
-@dataclass(frozen=True, slots=True)
-class Union:
-    branches: Sequence[Node]
-
-
-Node: TypeAlias = Leaf | Array | Map | Struct | Union
 _Last: TypeAlias = tuple[str, Node]  #: a column or member: its name as paths show it, and its type
-
-
-class NotAType(ValueError):
-    """A text that reads like no type; the column becomes one field without a type. Never leaves this file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +114,7 @@ def _template(text: str, nullable: bool, named: bool) -> _Template:
 def _simple(text: str, nullable: bool) -> tuple[_Made, ...]:
     """What stands alone: the name is put behind the first path. A text with a colon is a struct without a column."""
     made: list[_Made] = []
-    for path, rest in _Walk(nullable).of(_sound(_parse(text)), None):
+    for path, rest in _Walk(nullable).of(sound(parse(text)), None):
         whole = ".".join(path)
         made.append(_Made((whole,) if made else (f"{whole}.", ""), rest))
     return tuple(made)
@@ -160,7 +124,7 @@ def _complex(text: str, nullable: bool, named: bool) -> tuple[_Made, ...]:
     """What has parts: a record with the column in it, whose name comes after all tags down to the first leaf."""
     if not named:
         raise NotAType("Avro wants a name for the column")
-    node = _sound(_parse(text))
+    node = sound(parse(text))
     walk = _Walk(nullable)
     walk.path.append("[type=struct]")
     made: list[_Made] = []
@@ -181,7 +145,7 @@ class _Walk:
 
     def of(self, node: Node, last: _Last | None) -> Iterator[tuple[list[str], Field]]:
         """Yield (path, field) of what is below; `last` is the column or member that this is the type of, or a part."""
-        real = _without_null(node)
+        real = without_null(node)
         self.path.append(_tag(real))
         if isinstance(real, Leaf | Union):
             yield from self._last(last) if last else self._made(node)
@@ -201,7 +165,7 @@ class _Walk:
                 yield from self.of(node.value, last)
             case Union():
                 for branch in node.branches:
-                    if not _is_null(branch):
+                    if not is_null(branch):
                         yield from self.of(branch, last)
             case Struct():
                 for name, member in node.members:
@@ -216,7 +180,7 @@ class _Walk:
         self.path.pop()
 
     def _made(self, node: Node) -> Iterator[tuple[list[str], Field]]:
-        real = _without_null(node)
+        real = without_null(node)
         if isinstance(real, Union):  # Avro keeps no text of its own for a union; its last tag stands in
             native = self.path[-2]
             native = native[6:-1] if native.startswith("[type=") else native
@@ -241,11 +205,11 @@ def _field(kind: Mapping[str, Any], native: str, *, nullable: bool, props: Mappi
 def _type(node: Node) -> Mapping[str, Any]:
     match node:
         case Array():
-            return {"com.linkedin.schema.ArrayType": {"nestedType": [_kind(node.item)]}}
+            return {"com.linkedin.schema.ArrayType": {"nestedType": [kind_of(node.item)]}}
         case Map():
-            return {"com.linkedin.schema.MapType": {"keyType": "string", "valueType": _kind(node.value)}}
+            return {"com.linkedin.schema.MapType": {"keyType": "string", "valueType": kind_of(node.value)}}
         case _:
-            return {f"com.linkedin.schema.{_CLASSES[_kind(node)]}": {}}
+            return {f"com.linkedin.schema.{_CLASSES[kind_of(node)]}": {}}
 
 
 def _props(node: Node) -> Mapping[str, Any]:
@@ -258,21 +222,6 @@ def _props(node: Node) -> Mapping[str, Any]:
             return {}
 
 
-def _kind(node: Node) -> str:
-    """The logical type where there is one, else Avro's."""
-    match node:
-        case Leaf():
-            return str(node.props.get("logicalType", node.tag))
-        case Array():
-            return "array"
-        case Map():
-            return "map"
-        case Struct():
-            return "record"
-        case Union():
-            return "union"
-
-
 def _tag(node: Node) -> str:
     match node:
         case Leaf():
@@ -280,22 +229,7 @@ def _tag(node: Node) -> str:
         case Struct():
             return f"[type=struct{'' if node.number is None else node.number}]"
         case _:
-            return f"[type={_kind(node)}]"
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Leaf) and node.tag == "null"
-
-
-def _without_null(node: Node) -> Node:
-    """Of a union of something and null, the something; Avro's way to say that it may be missing."""
-    if isinstance(node, Union) and len(node.branches) == 2:
-        first, second = node.branches
-        if _is_null(first):
-            return second
-        if _is_null(second):
-            return first
-    return node
+            return f"[type={kind_of(node)}]"
 
 
 def _described(node: Node) -> Any:
@@ -324,129 +258,3 @@ def _described(node: Node) -> Any:
                 "fields": [{"name": name, "type": _described(member)} for name, member in node.members],
                 "native_data_type": node.native,
             }
-
-
-def _sound(node: Node) -> Node:
-    """Return the node if Avro takes it: names are not empty, unions hold no union and no two branches of one type.
-
-    Raises:
-        NotAType: it does not.
-    """
-    match node:
-        case Leaf():
-            pass
-        case Array():
-            _sound(node.item)
-        case Map():
-            _sound(node.value)  # the key is but described
-        case Struct():
-            for name, member in node.members:
-                if not name:
-                    raise NotAType("a member without a name")
-                _sound(member)
-        case Union():
-            seen = set[str]()
-            for branch in node.branches:
-                _sound(branch)
-                kind = branch.tag if isinstance(branch, Leaf) else _kind(branch)
-                if kind == "union" or kind in seen:
-                    raise NotAType(f"a union with {kind} in it twice, or with a union")
-                if kind != "record":
-                    seen.add(kind)
-    return node
-
-
-def _parse(text: str, number: int | None = None) -> Node:
-    """Read a type. `number` is what a struct directly in a union is called by.
-
-    Raises:
-        NotAType: brackets do not match, or a map, struct or union is not what it should be.
-    """
-    text = text.strip()
-    if text.startswith(("array<", "list<")):
-        return Array(_parse(_inside(text, text.index("<") + 1)), text)
-    if text.startswith("map<"):
-        parts = _split(_inside(text, 4), ",")
-        if len(parts) != 2:
-            raise NotAType("a map that has not a key and a value")
-        return Map(_parse(parts[0]), parts[0], _parse(parts[1]), text)
-    if text.startswith("uniontype<"):
-        branches: list[Node] = []
-        structs = 0
-        for part in _split(_inside(text, 10), ","):
-            counted = part.startswith("struct<")  # and not where a space comes first
-            branches.append(_parse(part, structs if counted else None))
-            structs += counted
-        return Union(branches)
-    if text.startswith("struct<"):
-        return _struct(_inside(text, 7), number)
-    if ":" in text:
-        return _struct(text, number)
-    return _leaf(text)
-
-
-def _inside(text: str, start: int) -> str:
-    if text[-1] != ">":
-        raise NotAType("it does not end with >")
-    return text[start:-1]
-
-
-def _struct(inside: str, number: int | None) -> Struct:
-    members: dict[str, Node] = {}
-    for part in _split(inside, ","):
-        halves = _split(part.strip(), ":")
-        if len(halves) != 2:
-            raise NotAType("a member that has not a name and a type")
-        name = halves[0].strip()
-        if name.startswith("`"):
-            if name[-1] != "`":
-                raise NotAType("a back-tick without its other")
-            name = name[1:-1]
-        node = _parse(halves[1])
-        members.setdefault(name, node)  # of two of one name the first counts; the other must only be readable
-    return Struct(tuple(members.items()), f"struct<{inside}>", number)
-
-
-def _leaf(text: str) -> Leaf:
-    word = _WORDS.get(text)
-    if word:
-        return Leaf(word, text, {})
-    if _CHARS.match(text):
-        return Leaf("string", text, {})
-    found = _DECIMAL.match(text)
-    if found:
-        try:
-            digits = {"precision": int(found[3]), "scale": int(found[4])} if found[2] else {}
-        except ValueError as error:  # more digits than Python reads
-            raise NotAType("a precision beyond measure") from error
-        return Leaf("bytes", text, {"logicalType": "decimal", **digits})
-    if text == "date":
-        return Leaf("int", text, {"logicalType": "date"})
-    if text in ("timestamp", "datetime"):
-        return Leaf("int", text, {"logicalType": "timestamp-millis"})
-    return Leaf("null", text, {})
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """Split where the separator stands outside of all brackets. What is opened last need not be closed.
-
-    Raises:
-        NotAType: something is closed that was not opened, or nothing comes after the last separator.
-    """
-    parts: list[str] = []
-    start = level = 0
-    for found in _MARKS.finditer(text):
-        mark = found[0]
-        if mark in "([{<":
-            level += 1
-        elif mark in ")]}>":
-            if not level:
-                raise NotAType("brackets do not match")
-            level -= 1
-        elif mark == separator and not level:
-            parts.append(text[start : found.start()])
-            start = found.end()
-    if start == len(text):
-        raise NotAType("it ends too early")
-    parts.append(text[start:])
-    return parts

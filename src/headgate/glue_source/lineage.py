@@ -22,10 +22,11 @@ def storage_urn(urn: str, properties: Mapping[str, str], env: str) -> str | None
     return make_s3_urn_for_lineage(location, env) if location is not None and is_s3_uri(location) else None
 
 
-def upstreams(upstream: str, fine: Sequence[Json] = ()) -> Json:
-    """The aspect upstreamLineage of one upstream that is copied."""
-    one = {"auditStamp": {"time": 0, "actor": "urn:li:corpuser:unknown"}, "dataset": upstream, "type": "COPY"}
-    return {"upstreams": [one], **({"fineGrainedLineages": list(fine)} if fine else {})}
+def upstreams(copied: Sequence[str], fine: Sequence[Json] = ()) -> Json:
+    """The aspect upstreamLineage of upstreams that are copied."""
+    stamp = {"time": 0, "actor": "urn:li:corpuser:unknown"}
+    made = [{"auditStamp": stamp, "dataset": one, "type": "COPY"} for one in copied]
+    return {"upstreams": made, **({"fineGrainedLineages": list(fine)} if fine else {})}
 
 
 def by_column(urn: str, upstream: str, fields: Iterable[Field], above: Callable[[], Iterable[str]]) -> list[Json]:
@@ -71,4 +72,4 @@ def bytes_at_most(body: Json) -> int:
     """What the aspect takes as JSON, never less."""
     fine: list[dict[str, Any]] = body.get("fineGrainedLineages") or []
     urns = sum(len(one["upstreams"][0]) + len(one["downstreams"][0]) for one in fine)
-    return 1000 + 200 * len(fine) + 6 * (urns + len(body["upstreams"][0]["dataset"]))
+    return 1000 + 200 * len(fine) + 6 * (urns + sum(len(one["dataset"]) for one in body["upstreams"]))

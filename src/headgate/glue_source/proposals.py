@@ -119,23 +119,16 @@ def _envelope(urn: str, change: str, aspect_name: str, aspect: Json, system: Sys
 class _Plain:
     """The last system metadata that became JSON: a page of tables shares one. Kept whole: sinks write from threads."""
 
-    last: tuple[tuple[object, ...], Json] = ((), {})
+    last: tuple[object, ...] = (None, (), {})
 
 
 def _plain(system: SystemMetadataClass) -> Json:
-    now = (
-        system,
-        *(
-            tuple(value.items()) if isinstance(value, dict) else value
-            for value in (entry[1] for entry in system.items())
-        ),
-    )
-    before, made = _Plain.last
-    if before and before[0] is system and before[1:] == now[1:]:
-        return made
-    made = cast("Json", system.to_obj())
-    _Plain.last = (now, made)
-    return made
+    known, was, made = _Plain.last
+    now = (system.lastObserved, system.runId, system.pipelineName, dict(system.properties) if system.properties else 0)
+    if known is not system or was != now:
+        made = system.to_obj()
+        _Plain.last = (system, now, made)
+    return cast("Json", made)
 
 
 def as_json(aspect: DictWrapper) -> Json:

@@ -22,6 +22,12 @@ class GlueReport(StaleEntityRemovalSourceReport):
     sql_aggregator: Report | None = None
     num_dataset_invalid_delta_schema: int = 0
     num_dataset_valid_delta_schema: int = 0
+    num_resource_link_database_tables: int = 0
+    num_resource_link_missing_target: int = 0
+    num_resource_link_self_referential: int = 0
+    num_resource_link_schema_from_datahub: int = 0
+    num_resource_link_schema_from_glue: int = 0
+    num_resource_link_schema_unresolved: int = 0
     _kinds: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
 
     def dataset(self, subtype: str, aspects: tuple[str, ...]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -47,6 +49,7 @@ from headgate.glue_source.aspects import (
     storage_of,
 )
 from headgate.glue_source.columns import Field
+from headgate.glue_source.links import Links, renamed
 from headgate.glue_source.options import GlueOptions, beyond, unknown
 from headgate.glue_source.proposals import Json, Prepared, PreparedPatch, unit
 from headgate.glue_source.report import GlueReport
@@ -68,6 +71,10 @@ _DONE = (
     EnsureAspectSizeProcessor,
 )
 
+
+#: How often Python looks for garbage in a run: what is made lives until the sink has written it, and the looking took a
+#: sixth of the time.
+_SELDOM: Final = (50_000, 20, 20)
 
 #: Bytes of JSON; DataHub's own limit for a schema, which is a little below what its server takes.
 LIMIT: Final = int(INGEST_MAX_PAYLOAD_BYTES * 0.985)
@@ -92,8 +99,9 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         self.catalog = GlueCatalog(
             config.get_glue_client(), catalog_id=config.catalog_id, attempts=config.aws_retry_num + 1
         )
-        self._make = Makers(config)
+        self._make = Makers(config, self.catalog.partition(config.aws_region))
         self._views = Views(config, ctx.graph)
+        self._links = Links(self._make, self.catalog, self.report, ctx.graph)
         self._urns = set[str]()  #: of tables and views that were handed on
         self._of_storage: list[tuple[str, Json]] = []  #: lineage that is said of S3 and Iceberg
         of_any = WorkunitProcessorContext(
@@ -157,10 +165,12 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         Raises:
             HeadgateError: the databases cannot be listed.
         """
+        weakref.finalize(self, gc.set_threshold, *gc.get_threshold())  # the pipeline lets go of us last of all
+        gc.set_threshold(*_SELDOM)
         databases = [one for one in self.catalog.databases() if self._wanted(one)]
         for database in databases:
             yield from self._reported(self._make.containers(database))
-        here = {str(one["Name"]): self._make.here(str(one["Name"])) for one in databases}
+        here = {str(one["Name"]): self._make.here(one) for one in databases}
         for found in self.catalog.tables(here):
             if isinstance(found, Unread):
                 self._unread(found)
@@ -203,14 +213,16 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
 
     def _table(self, table: Wire, here: Here, system: SystemMetadataClass | None) -> Iterator[MetadataWorkUnit]:
         """Yield a table's work units; one that Glue describes badly is reported, and the others go on."""
+        if self.source_config.ignore_resource_links and table.get("TargetTable") is not None:
+            return
         self.report.tables_scanned += 1
         try:
+            if here.database.get("TargetDatabase") and not self.source_config.ignore_resource_links:
+                table = renamed(table, here.database, self.source_config.catalog_id)
+                self.report.num_resource_link_database_tables += 1
             full_name = f"{table['DatabaseName']}.{table['Name']}"
             if not self.source_config.table_pattern.allowed(full_name):
                 self.report.filtered.append(full_name)
-                return
-            if self.source_config.ignore_resource_links and table.get("TargetTable") is not None:
-                self.report.tables_scanned -= 1  # the other source does not even count it
                 return
             made = list(self._units(table, full_name, here, system))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -228,6 +240,10 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         storage = storage_of(table)
         properties = self._make.properties(table, storage)
         schema = self._schema(table, storage, urn, full_name)
+        if schema is None and table.get("TargetTable") and self.source_config.resolve_resource_link_schema:
+            schema = self._links.schema(
+                table, urn, full_name, lambda owner: self._schema(owner, storage_of(owner), urn, full_name)
+            )
         created, modified = (properties.get(key, {}).get("time") for key in ("created", "lastModified"))
         aspects: list[Named] = []
         if created is not None:
@@ -240,7 +256,7 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         aspects.append(self._make.instance)
         if self.source_config.extract_owners and table.get("Owner"):
             aspects.append(self._make.owned(str(table["Owner"])))
-        aspects += self._storage_lineage(urn, properties["customProperties"], schema)
+        aspects += self._copied(table, urn, properties["customProperties"], schema)
         aspects.append(self._make.view if is_view else self._make.table)
         if is_view:
             aspects.append(self._view(table, urn, here, full_name))
@@ -295,18 +311,21 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         logic = definition.sql if definition else ""
         return named(ViewPropertiesClass(materialized=False, viewLanguage="SQL", viewLogic=logic))
 
-    def _storage_lineage(self, urn: str, properties: Mapping[str, str], schema: Schema | None) -> Iterator[Named]:
+    def _copied(self, table: Wire, urn: str, properties: Mapping[str, str], schema: Schema | None) -> Iterator[Named]:
+        """Yield the aspect that says what the table's data is a copy of: its storage, or the table that it links to."""
         own = self.source_config
-        kept = lineage.storage_urn(urn, properties, own.env) if own.emit_storage_lineage else None
-        if not kept:
-            return
-        if own.glue_storage_lineage_direction == "downstream":
-            self._of_storage.append((kept, lineage.upstreams(urn)))
-            return
+        copied: list[str] = []
         fine: list[Json] = []
-        if own.include_column_lineage and schema:
-            fine = lineage.by_column(urn, kept, schema.fields, lambda: self._paths_of(kept, schema.fields))
-        yield "upstreamLineage", lineage.upstreams(kept, fine)
+        kept = lineage.storage_urn(urn, properties, own.env) if own.emit_storage_lineage else None
+        if kept and own.glue_storage_lineage_direction == "downstream":
+            self._of_storage.append((kept, lineage.upstreams([urn])))
+        elif kept:
+            copied.append(kept)
+            if own.include_column_lineage and schema:
+                fine = lineage.by_column(urn, kept, schema.fields, lambda: self._paths_of(kept, schema.fields))
+        linked = self._links.owner(table, urn) if table.get("TargetTable") else None
+        if copied or linked:
+            yield "upstreamLineage", lineage.upstreams([*copied, *([linked] if linked else [])], fine)
 
     def _paths_of(self, urn: str, fields: Iterable[Field]) -> Iterator[str]:
         """The field paths that DataHub knows of a dataset; of one that it does not know, our own."""

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
@@ -56,6 +56,11 @@ class GlueCatalog:
         for operation in ("GetDatabases", "GetTables"):
             client.meta.events.register(f"before-parse.glue.{operation}", _keep_as_it_came)
 
+    def partition(self, region: str | None) -> str:
+        """Which of AWS's worlds (`aws`, `aws-cn`, …) a region is in; of one that is not said it is the usual one."""
+        meta = self._client.meta
+        return str(meta.partition) if region and region == meta.region_name else "aws"
+
     def close(self) -> None:
         self._client.close()
 
@@ -73,7 +78,7 @@ class GlueCatalog:
             if not token:
                 return
 
-    def tables(self, databases: Iterable[str]) -> Iterator[tuple[str, list[Wire]] | Unread]:
+    def tables(self, databases: Iterable[str]) -> Generator[tuple[str, list[Wire]] | Unread]:
         """Yield (database, tables of a page), database by database in the order given.
 
         While one page is made use of, the next is on its way, and so are the first ones of the databases after it.
@@ -109,6 +114,18 @@ class GlueCatalog:
             finally:  # whoever stops early waits for the calls under way and for no others
                 for _, asked in ahead:
                     asked.cancel()
+
+    def table(self, catalog_id: str, database: str, name: str) -> Wire:
+        """Get one table, of another account perhaps.
+
+        Raises:
+            Unavailable, Forbidden, NotFound: it cannot be read.
+        """
+        try:
+            answer = self._client.get_table(CatalogId=catalog_id, DatabaseName=database, Name=name)
+        except (ClientError, BotoCoreError) as error:
+            raise _raised(fault_of(error, f"reading table {name!r} of database {database!r}")) from error
+        return cast("Wire", answer["Table"])
 
     def _page(self, operation: str, what: str, key: str, token: str, **more: str) -> _Page:
         """Get one page. botocore tries again what is worth it; an answer that is none of Glue's we ask for again."""

@@ -45,6 +45,7 @@ UNNAMED: Final = {
     "codespell": "a command",
     "import-linter": "a command",
     "uv": "a command",
+    "awscli": "a command",
     "moto": "started as a server of its own",
     "acryl-datahub": "imported as `datahub`, which is a folder of ours, too",
     "openlineage-python": "imported as `openlineage`, which is a folder of ours, too",

@@ -262,7 +262,9 @@ def _openlineage(top: Top, environ: Mapping[str, str]) -> OpenLineage:
 def _secrets(top: Top, project: Path) -> SecretSettings:
     text, place = top.placed(KEY_FILE)
     file = _resolved(text, project, from_environment=place is not None and not place.line) if text else None
-    return SecretSettings(providers=read_providers(top.section(SECRETS), _datahub(top), project), key_file=file)
+    with_datahub = bool(top.get(keys.GMS_URL) or top.get(keys.FRONTEND_URL))
+    providers = read_providers(top.section(SECRETS), project, with_datahub=with_datahub)
+    return SecretSettings(providers=providers, key_file=file)
 
 
 def _mapping_file(environ: Mapping[str, str]) -> Path | None:

@@ -10,7 +10,7 @@ from headgate.settings.datasets import REGION as AN_AWS_REGION
 from headgate.settings.kinds import ANY_TEXT, PATH, TEXT, pattern
 from headgate.settings.nodes import Node, Table, Text
 from headgate.settings.reading import Key, Named, Part, Section, did_you_mean, found
-from headgate.settings.record import DataHub, ProviderKind, SecretProvider
+from headgate.settings.record import ProviderKind, SecretProvider
 from headgate.settings.sqs import ROLE_ARN as A_ROLE
 
 SECRETS: Final = Part(
@@ -100,18 +100,18 @@ _PATTERN: Final = pattern("a variable's name, where * stands for anything", r"[A
 _NAME: Final = pattern("a name of letters, digits and underscores", r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
-def read_providers(section: Section, datahub: DataHub, project: Path) -> tuple[SecretProvider, ...]:
+def read_providers(section: Section, project: Path, *, with_datahub: bool) -> tuple[SecretProvider, ...]:
     """Read `secrets.providers`."""
     if not section.has(PROVIDERS):
         usual = [SecretProvider(kind=ProviderKind.STORE), SecretProvider(kind=ProviderKind.ENV, own_only=True)]
-        usual += [SecretProvider(kind=ProviderKind.DATAHUB)] if datahub.configured else []
+        usual += [SecretProvider(kind=ProviderKind.DATAHUB)] if with_datahub else []
         return _noted(section, usual, "default")
     providers: list[SecretProvider] = []
     for index, node in enumerate(section.items(PROVIDERS)):
         provider = _provider(section, f"secrets.providers[{index}]", node, project)
         if provider is None:
             continue
-        if provider.kind is ProviderKind.DATAHUB and not datahub.configured:
+        if provider.kind is ProviderKind.DATAHUB and not with_datahub:
             section.report.problem(node.place, "secrets.providers: there is no DataHub to ask; set datahub.gms_url")
         providers.append(provider)
     return _noted(section, providers, str(section.place_of(PROVIDERS)))

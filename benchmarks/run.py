@@ -230,6 +230,24 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             ),
         ),
     ),
+    "glue-source": Benchmark(
+        ("glue_source.py",),
+        ("--tables", "100", "--rounds", "1"),
+        (
+            Line(
+                "`headgate-glue` and DataHub's `glue`, 1,000 tables, file sink",
+                "≥ 8× the tables/s; less memory",
+                lambda s: (
+                    f"{s['times']:.1f}× ({s['tables_per_s']['headgate-glue']:,.0f}/s; "
+                    f"{s['tables_per_s']['glue']:,.0f}/s), {s['times_cpu']:.1f}× less CPU, "
+                    f"{s['of_memory']:.2f}× the memory, "
+                    f"{'every aspect equal' if s['equal'] else 'ASPECTS DIFFER'}; bare GetTables "
+                    f"{s['bare_get_tables_s']:.2f} s"
+                ),
+                lambda s: s["times"] >= 8 and s["of_memory"] < 1 and s["equal"],
+            ),
+        ),
+    ),
     "lake-big": Benchmark(
         ("lake.py", "big"),
         ("--mb", "200", "--rounds", "1"),

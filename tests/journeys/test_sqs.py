@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,61 @@ sqs: [{{queue_url: "https://sqs.us-east-1.amazonaws.com/123456789012/states", en
         queue.send({"detail-type": "Glue Job State Change", "source": "aws.glue", "detail": detail})
         assert ended(app, glue).state is RunState.SUCCEEDED
         until(queue.empty, "the queue to be empty")
+
+
+def uploads(queue: FakeSqs, count: int) -> None:
+    for number in range(count):
+        about = {"key": f"in/{number}.csv", "size": 5, "eTag": f"{number:032x}", "sequencer": "0A"}
+        queue.send({"Records": [{"s3": {"bucket": {"name": "raw"}, "object": about}}]})
+
+
+def test_what_could_not_be_deleted_is_known_when_it_comes_again(aws: tuple[FakeAws, FakeSqs], tmp_path: Path) -> None:
+    """The ledger has it, the queue still has it, too: one run."""
+    _, queue = aws
+    queue.fault("DeleteMessageBatch", "error", 3)  # as often as boto3 tries
+    with running(project(tmp_path, queue.url, "https://sqs.us-east-1.amazonaws.com/1/q"), doors=True) as app:
+        uploads(queue, 1)
+        until(lambda: queue.count("DeleteMessageBatch") == 3, "the deletion to fail")
+        assert len(runs_of(app, "ingest")) == 1
+        queue.show(next(iter(queue.messages)))
+        until(queue.empty, "the queue to be empty")
+
+        assert len(runs_of(app, "ingest")) == 1
+
+
+_SERVER = """
+import sys
+from pathlib import Path
+from headgate.app import App
+from headgate.settings.load import load
+
+app = App.build(load(Path(sys.argv[1]), {}), worker=True, doors=True)
+app.start()
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.chaos
+def test_killed_servers_lose_nothing_and_start_nothing_twice(aws: tuple[FakeAws, FakeSqs], tmp_path: Path) -> None:
+    """Killed with -9 before and after commits and deletions: in the end every upload was given to exactly one run."""
+    _, queue = aws
+    folder = project(tmp_path, queue.url, "https://sqs.us-east-1.amazonaws.com/1/q")
+    uploads(queue, 60)
+    for operation, count in (("ReceiveMessage", 1), ("DeleteMessageBatch", 2)):
+        begun = queue.count(operation)
+        with subprocess.Popen(
+            [sys.executable, "-c", _SERVER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ) as server:
+            until(
+                lambda begun=begun, operation=operation, count=count: queue.count(operation) >= begun + count, operation
+            )
+            server.kill()
+        for name in list(queue.messages):
+            queue.show(name)
+    with running(folder, doors=True) as app:
+        until(queue.empty, "the queue to be empty")
+        until(lambda: not app.ledger.counts(), "every run to end")
+        given = [one.key for run in runs_of(app, "ingest") for one in app.ledger.manifest(run.id) or ()]
+
+    assert sorted(given) == sorted(f"in/{number}.csv" for number in range(60))

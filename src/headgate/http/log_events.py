@@ -17,6 +17,7 @@ from typing import Final
 
 MOST_BYTES: Final = 16 << 20  #: of a log; what comes after is for `headgate runs logs`
 _REMEMBERED: Final = 2_000  #: streams
+_MOST_KEPT: Final = 64 << 20  #: characters of all of them; those nobody looked at longest are read again when needed
 
 #: A piece of a log from a byte on: the text, where to go on, and whether that is all there will be.
 Read = Callable[[str, int], tuple[str, int, bool]]
@@ -55,6 +56,7 @@ class _Seen:
     offset: int = 0
     rest: str = ""  #: of a line that is not finished
     over: bool = False
+    size: int = 0  #: characters of the lines
 
 
 class LogLines:
@@ -65,6 +67,7 @@ class LogLines:
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._kept = 0  #: characters
         self._looked = 0  #: when somebody looked at any log last; 0 before the first look
 
     def look(self) -> None:
@@ -81,10 +84,11 @@ class LogLines:
         with self._lock:
             seen = self._seen.setdefault(attempt, _Seen())
             self._seen.move_to_end(attempt)
-            while len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
             if not seen.over:
                 self._read_on(attempt, seen, span)
+            while len(self._seen) > 1 and (len(self._seen) > _REMEMBERED or self._kept > _MOST_KEPT):
+                _, gone = self._seen.popitem(last=False)
+                self._kept -= gone.size
             return [
                 LogEvent(at, stream, number, text)
                 for number, (at, text) in enumerate(zip(seen.times, seen.lines, strict=True))
@@ -114,3 +118,6 @@ class LogLines:
         step = (last - first) / max(len(new), 1)
         seen.times += [round(first + step * (number + 1)) for number in range(len(new))]
         seen.lines += new
+        added = sum(map(len, new))
+        seen.size += added
+        self._kept += added

@@ -26,7 +26,7 @@ def show_list(
     failed: OnlyFailed = False,
     door: Annotated[
         str | None,
-        typer.Option("--door", metavar="DOOR", help="Only through: s3, inbox, schedule, manual, conditional, replay."),
+        typer.Option("--door", metavar="DOOR", help="Only through: s3, sqs, inbox, schedule, manual, …"),
     ] = None,
     limit: Limit = 50,
     output: AsOutput = Output.TABLE,

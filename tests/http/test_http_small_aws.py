@@ -1,0 +1,129 @@
+"""This file is where the small surface of AWS is closed to those who may not call it, and answers whatever comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from served import PROJECT, World, serving
+
+from headgate.runtime.access_keys import AccessKeys
+
+FUNCTIONS = "functions: {echo: {handler: handlers.echo}}\n"
+INVOKE = "/2015-03-31/functions/echo/invocations"
+
+
+@pytest.fixture
+def open_to_all(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, project=PROJECT + FUNCTIONS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[World]:
+    """A gate that wants a token, so that AWS's clients must sign with a key of ours."""
+    made = World(tmp_path, project=PROJECT + FUNCTIONS, token="secret", events_token="events")
+    yield made
+    made.close()
+
+
+def client(service: str, url: str, key: str, secret: str) -> Any:
+    return boto3.client(
+        service, endpoint_url=url, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret,
+        config=Config(retries={"total_max_attempts": 1}),
+    )  # fmt: skip
+
+
+def calls(url: str, key: str, secret: str) -> list[str]:
+    """What each of the three services answers: `ok`, or the error's code."""
+    said: list[str] = []
+    for service, operation, asked in (
+        ("lambda", "get_function", {"FunctionName": "echo"}),
+        ("lambda", "invoke", {"FunctionName": "echo", "InvocationType": "Event", "Payload": b'{"a b": "c/d+e"}'}),
+        ("logs", "describe_log_groups", {}),
+        ("s3", "get_bucket_notification_configuration", {"Bucket": "raw-data"}),
+    ):
+        try:
+            getattr(client(service, url, key, secret), operation)(**asked)
+            said.append("ok")
+        except ClientError as error:
+            response: Any = error.response
+            said.append(response["Error"]["Code"])
+    return said
+
+
+def test_who_signs_with_a_key_of_ours_may_call(closed: World) -> None:
+    """All three services; a wrong secret or a key nobody gave out opens none."""
+    made = AccessKeys(closed.ledger, closed.settings).create(name="ci", actor="ann")
+    with serving(closed) as url:
+        assert calls(url, made.key.id, made.secret) == ["ok"] * 4
+        runs = len(closed.ledger.runs().items)
+        refused = {*calls(url, made.key.id, "wrong"), *calls(url, "AKIANOBODY", "wrong")}
+
+    assert not refused & {"ok"}
+    assert len(closed.ledger.runs().items) == runs == 1
+    assert closed.ledger.runs().items[0].cause.actor == "urn:li:corpuser:key-ci"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", INVOKE), ("GET", "/2015-03-31/functions"), ("GET", "/raw-data?notification")],
+)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"host": "evil.example"},
+    ],
+)
+def test_another_sites_page_may_not_call(open_to_all: World, method: str, path: str, headers: dict[str, str]) -> None:
+    """Foreign Origin, foreign Host (DNS rebinding), a browser's cross-site call: nothing is told, nothing starts."""
+    answer = open_to_all.call(method, path, headers=headers, content=b"{}" if method == "POST" else None)
+
+    assert answer.status_code == 403
+    assert "raw-data" not in answer.text
+    assert open_to_all.ledger.runs().items == []
+
+
+def test_without_a_signature_nothing_is_told(closed: World) -> None:
+    """In each service's own form."""
+    for method, path in (("POST", INVOKE), ("GET", "/2015-03-31/functions"), ("GET", "/raw-data?notification")):
+        answer = closed.call(method, path, content=b"{}" if method == "POST" else None)
+        assert 400 <= answer.status_code < 500
+        assert "csv" not in answer.text
+    assert closed.ledger.runs().items == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", INVOKE, 404),
+        ("POST", "/2015-03-31/functions", 404),
+        ("DELETE", "/2015-03-31/functions/echo", 404),
+        ("GET", "/2015-03-31/functions/echo/nothing", 404),
+        ("GET", "/2015-03-31/functions/" + "x" * 3000, 404),
+        ("GET", "/2015-03-31/functions/%ff%00", 404),
+        ("GET", "/2015-03-31/functions//", 404),
+    ],
+)
+def test_what_is_not_served_is_a_json_error(open_to_all: World, method: str, path: str, status: int) -> None:
+    """Never HTML, never a 500, with the header SDKs look for."""
+    answer = open_to_all.call(method, path)
+
+    assert (answer.status_code, answer.json()["Type"]) == (status, "User")
+    assert answer.headers["x-amzn-errortype"].endswith("Exception")
+
+
+def test_a_bucket_nobody_knows_is_not_s3s_business(open_to_all: World) -> None:
+    """Unsigned, such a path is like any other that is not there; other methods are not taken, either."""
+    assert open_to_all.call("GET", "/nobodys?notification").status_code == 404
+    assert "NoSuchBucket" not in open_to_all.call("GET", "/nobodys?notification").text
+    assert open_to_all.call("PUT", "/raw-data?notification", content=b"x").status_code in (404, 405)
+    assert open_to_all.call("GET", "/raw-data").status_code == 404

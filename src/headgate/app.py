@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import threading
@@ -192,13 +193,22 @@ class App:
         `source`: where they come from, in place of what the file says.
 
         Raises:
-            Forbidden: our token may not do what that takes. Unavailable: DataHub cannot be asked.
+            Forbidden: our token may not do what that takes.
         """
         from headgate.executor.sources import check_rights, executor_of  # noqa: PLC0415 - httpx, as below
 
         check_rights(file, self.settings, self.datahub)
         self.executor = executor_of(file, self.gate, self.datahub, self._told, source)
         self.executor.start()
+
+    def carry_out_as_set(self) -> None:
+        """The same with the file of `datahub.executor`, where there is one and this replica runs jobs."""
+        file = self.settings.datahub.executor
+        if file is None or not self._worker:
+            return
+        from headgate.executor.pipeline_file import read_pipeline_file  # noqa: PLC0415 - seldom
+
+        self.carry_out(read_pipeline_file(file, os.environ))
 
     def close(self) -> None:
         """Stop taking things on, write what is queued, let go. Jobs that run go on running."""
@@ -372,6 +382,7 @@ def serve(
         raise
     url = f"http://{'localhost' if host in ('127.0.0.1', 'localhost', '::1') else host}:{listening.getsockname()[1]}"
     try:
+        app.carry_out_as_set()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(app, listening, host=host, url=url, on_ready=on_ready, alongside=alongside))
     finally:
@@ -390,6 +401,8 @@ def work(
     try:
         if requests is not None:
             app.carry_out(requests)
+        else:
+            app.carry_out_as_set()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: over.set())
         if on_ready:

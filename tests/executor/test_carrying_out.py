@@ -12,6 +12,7 @@ from fakes.execution_requests import RequestGms
 from journeys.world import until
 
 from headgate.embedded.port import EmbeddedDataHub
+from headgate.executor import executor as working
 from headgate.model import RunState
 from headgate.ports import Proposal
 
@@ -120,3 +121,20 @@ def test_others_requests_stay_theirs(tmp_path: Path) -> None:
         until_status(gms, ours, "SUCCESS")
         assert gms.result(theirs) == {"status": "RUNNING", "startTimeMs": 1}
         assert len(runs(app)) == 1
+
+
+def test_datahub_sees_the_log_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that goes on is RUNNING with the end of its log, told again only when that has grown."""
+    monkeypatch.setattr(working, "UPDATE_EVERY", 0.1)
+    go = tmp_path / "go"
+    with RequestGms() as gms, executing(tmp_path / "p", gms) as app:
+        urn = gms.ask(reporting(f"echo halfway; while [ ! -e {go} ]; do sleep 0.02; done; echo over"))
+        until(lambda: "halfway" in str(gms.result(urn).get("report")), "the log to be told")
+        assert gms.status(urn) == "RUNNING"
+        until(lambda: not app.ledger.outbox()[0], "all to be told")
+        told = len(gms.statuses(urn))
+        time.sleep(0.5)
+        assert len(gms.statuses(urn)) == told
+        go.touch()
+        until_status(gms, urn, "SUCCESS")
+        assert "over" in gms.result(urn)["report"]

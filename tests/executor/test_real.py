@@ -6,14 +6,17 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
-from cli.world import DEADLINE, Project, environment, until
+from cli.world import DEADLINE, Project, address, environment, serving, until
 from fakes.execution_requests import RequestGms
 from fakes.gms import TOKEN
 from fakes.schema_registry import SchemaRegistry
@@ -160,3 +163,35 @@ def test_the_framework_runs_our_action(tmp_path: Path) -> None:
         [run] = project.json("runs", "list")
         assert (run["job"], run["state"], run["arguments"]["--request"]) == ("ingestion:glue", "FAILED", first)
         assert gms.statuses(first).count("FAILURE") == 1
+
+
+def test_a_server_carries_requests_out_for_its_own_catalog(tmp_path: Path) -> None:
+    """With `datahub.executor` and no DataHub, what is asked of the embedded catalog is run and told there."""
+    project = Project(tmp_path, "jobs: {}\ndatahub: {executor: executor.yml}\n")
+    (tmp_path / "executor.yml").write_text(SEEDS_FILE, "utf-8")
+    urn = "urn:li:dataHubExecutionRequest:served"
+    given = {
+        "task": "RUN_INGEST", "executorId": "default", "requestedAt": int(time.time() * 1000),
+        "source": {"type": "MANUAL_INGESTION_SOURCE", "ingestionSource": "urn:li:dataHubIngestionSource:laptop"},
+        "args": {"recipe": json.dumps({"source": {"type": "file", "config": {"path": "${NOBODY_HAS_THIS}"}}})},
+    }  # fmt: skip
+    with serving(project):
+        url = address(project)
+        proposal = {
+            "entityType": "dataHubExecutionRequest", "entityUrn": urn, "changeType": "UPSERT",
+            "aspectName": "dataHubExecutionRequestInput",
+            "aspect": {"contentType": "application/json", "value": json.dumps(given)},
+        }  # fmt: skip
+        body = {"proposal": proposal, "async": "false"}
+        httpx.post(f"{url}/aspects?action=ingestProposal", json=body, timeout=30, trust_env=False).raise_for_status()
+        until(lambda: _result(url, urn).get("status") == "FAILURE", "the request to be carried out")
+        assert "NOBODY_HAS_THIS" in _result(url, urn)["report"]
+        assert [one["job"] for one in project.json("runs", "list")] == ["ingestion:laptop"]
+
+
+def _result(url: str, urn: str) -> dict[str, Any]:
+    found = httpx.get(
+        f"{url}/openapi/v3/entity/datahubexecutionrequest/{quote(urn, safe='')}/dataHubExecutionRequestResult",
+        timeout=10, trust_env=False,
+    )  # fmt: skip
+    return found.json()["value"] if found.status_code == 200 else {}

@@ -69,8 +69,8 @@ def read_change(change: Mapping[str, Any]) -> Change | None:
     urn = _urn(change)
     if not urn.startswith(URN) or len(urn) > _LONGEST_URN:
         return Ignored(urn[:_LONGEST_URN], "it names no execution request")
-    if kind not in CHANGES:
-        return Ignored(urn, f"its change is {kind}, which asks for nothing new")
+    if not isinstance(kind, str) or kind not in CHANGES:
+        return Ignored(urn, f"its change is {str(kind)[:40]}, which asks for nothing new")
     aspect = _payload(change.get("aspect"))
     if aspect is None:
         return Ignored(urn, f"its {name} is no JSON object")

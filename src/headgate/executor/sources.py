@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
 from headgate.datahub import authorization
-from headgate.errors import Forbidden, NotAuthenticated
+from headgate.errors import Forbidden, NotAuthenticated, Unavailable
 from headgate.executor.executor import Executor, Source
 from headgate.executor.pipeline_file import PipelineFile
 from headgate.executor.telling import Told
 from headgate.gate import Gate
 from headgate.ports import Credential, DataHub
 from headgate.settings import Settings
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 #: The rights an executor's token needs on the platform, as DataHub's page of policies names them.
 RIGHTS = {"MANAGE_INGESTION": "Manage Metadata Ingestion", "MANAGE_SECRETS": "Manage Secrets"}
@@ -21,6 +25,7 @@ RIGHTS = {"MANAGE_INGESTION": "Manage Metadata Ingestion", "MANAGE_SECRETS": "Ma
 def with_datahub(settings: Settings, file: PipelineFile) -> Settings:
     """The settings of a process that does what the file says: its DataHub is the one, where it names one."""
     given = file.datahub
+    settings = replace(settings, datahub=replace(settings.datahub, executor=None))  # this file is the one
     if given is None:
         return settings
     own = bool(given.token or given.client_id)
@@ -63,7 +68,7 @@ def check_rights(file: PipelineFile, settings: Settings, datahub: DataHub) -> No
     The system client may do everything, and cannot be asked who it is; a GMS that verifies nobody lets anybody.
 
     Raises:
-        Forbidden: it lacks a right, or is not taken. Unavailable: DataHub cannot be asked.
+        Forbidden: it lacks a right, or is not taken. A DataHub that is away is asked nothing.
     """
     token = settings.datahub.token
     if not file.check_privileges or token is None:
@@ -74,6 +79,9 @@ def check_rights(file: PipelineFile, settings: Settings, datahub: DataHub) -> No
         if "METADATA_SERVICE_AUTH_ENABLED" in str(error):
             return
         raise Forbidden(f"DataHub does not take the executor's token: {error}") from error
+    except Unavailable as error:
+        _log.warning("the executor's rights cannot be checked now", why=str(error))
+        return
     missing = [words for right, words in RIGHTS.items() if right not in who.privileges]
     if missing:
         raise Forbidden(

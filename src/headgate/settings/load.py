@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -155,7 +156,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         triggers=triggers,
         rules=tuple(rules),
         notify=tuple(notify),
-        datahub=_datahub(top),
+        datahub=replace(_datahub(top), executor=_file_of(top, keys.EXECUTOR, project)),
         openlineage=_openlineage(top, environ),
         secrets=_secrets(top, project),
         lambda_region=top.get(keys.LAMBDA_REGION),
@@ -230,6 +231,12 @@ def _inboxes(root: Section, project: Path, home: Path) -> dict[str, Path]:
         inboxes[bucket] = folder
         root.report.note(f"inboxes.{bucket}", str(folder), source(node))
     return inboxes
+
+
+def _file_of(top: Top, key: Key[str], project: Path) -> Path | None:
+    """A file that may be named; relative to the configuration's folder, or from the environment to ours."""
+    text, place = top.placed(key)
+    return _resolved(text, project, from_environment=place is not None and not place.line) if text else None
 
 
 def _datahub(top: Top) -> DataHub:

@@ -69,6 +69,7 @@ class DataHub:
     strict: bool = False  #: no default rule: a dataset without a rule of its own starts nothing
     click_window: float = 0.0  #: seconds within which clicks on one dataset share a run; 0: each has its own
     job_arn_property: str = ""  #: URN of the structured property that names a DataJob's state machine
+    executor: Path | None = None  #: a pipeline file of DataHub Actions whose requests are carried out
 
     @property
     def configured(self) -> bool:

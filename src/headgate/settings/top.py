@@ -233,6 +233,13 @@ CLICK_WINDOW: Final = Key(
     shown="0s",
     description="Clicks on one dataset within this time share one run; 0s gives each click a run of its own.",
 )
+EXECUTOR: Final = Key(
+    name="datahub.executor",
+    kind=ANY_TEXT,
+    default="",
+    description="A pipeline file of DataHub Actions whose action is `executor`: who runs jobs carries out DataHub's"
+    " execution requests, too.",
+)
 ARN_PROPERTY: Final = Key(
     name="datahub.job_arn_property",
     kind=Kind("the URN of a structured property (urn:li:structuredProperty:ID), or its bare id", _property),
@@ -313,6 +320,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     OPAQUE_RUN_IDS,
     STRICT,
     CLICK_WINDOW,
+    EXECUTOR,
     ARN_PROPERTY,
     LAMBDA_REGION,
     *openlineage.SCALARS,

@@ -44,12 +44,12 @@ def test_a_queue_may_be_read_as_somebody_else_and_elsewhere(tmp_path: Path) -> N
     text = f"""
 sqs:
   - {{queue_url: "{QUEUE}", region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/r", external_id: x,
-      endpoint_url: "http://localhost:9324", poison_after: 5}}
+      endpoint_url: "http://localhost:9324", poison_after: 5, pollers: 4}}
 """
     [queue] = written(tmp_path, text).sqs
 
     assert (queue.region, queue.role_arn, queue.external_id) == ("us-east-1", "arn:aws:iam::123456789012:role/r", "x")
-    assert (queue.endpoint_url, queue.poison_after) == ("http://localhost:9324", 5)
+    assert (queue.endpoint_url, queue.poison_after, queue.pollers) == ("http://localhost:9324", 5, 4)
 
 
 @pytest.mark.parametrize(

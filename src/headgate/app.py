@@ -121,7 +121,8 @@ class App:
 
     def _queue_troubles(self) -> list[str]:
         """What hinders the queues' doors, and whether there is something they could not read."""
-        found = [f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem]
+        said = (f"{one.name}: the queue cannot be read now ({one.problem})" for one in self._queues if one.problem)
+        found = list(dict.fromkeys(said))  # those who poll one queue say the same
         try:
             unread = DeadLetters(self.ledger).count() if self._queues else 0
         except HeadgateError:
@@ -313,6 +314,7 @@ def _queues(settings: Settings, gate: Gate, clients: Clients) -> list[sqs.QueueD
     return [
         sqs.QueueDoor(queue, inside, clients=clients, name=f"sqs[{number}]")
         for number, queue in enumerate(settings.sqs)
+        for _ in range(queue.pollers)
     ]
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+import boto3
 import pytest
 from served import World, record, serving
+from services.moto import CREDENTIALS, moto
 
-from headgate.aws_lambda import handler
+from headgate.aws_lambda import handler, starting
 from headgate.aws_lambda.handling import Failed
 
 
@@ -115,3 +117,33 @@ def test_a_headgate_that_is_away_is_a_failure(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HEADGATE_URL", "http://127.0.0.1:9")
 
     assert handler(sqs("{}", "{}"), None) == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
+
+
+@pytest.fixture(scope="module")
+def moto_url() -> Iterator[str]:
+    with moto() as url:
+        yield url
+
+
+def test_the_token_may_be_a_secret_of_aws_and_may_be_rotated(
+    guarded: World, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read once a container, and again when Headgate does not know it any more."""
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto_url}.items():
+        monkeypatch.setenv(name, value)
+    starting.forget()
+    secrets: Any = boto3.client("secretsmanager")
+    secrets.create_secret(Name="events", SecretString="outdated")
+    monkeypatch.setenv("HEADGATE_START", "headgate")
+    monkeypatch.setenv("HEADGATE_EVENTS_TOKEN_SECRET", "events")
+    with serving(guarded) as url:
+        monkeypatch.setenv("HEADGATE_URL", url)
+        with pytest.raises(Failed, match="answered 401"):
+            handler({"Records": [record("in/a.csv")]}, None)
+        secrets.put_secret_value(SecretId="events", SecretString="events")
+        assert len(handler({"Records": [record("in/a.csv")]}, None)["events"]) == 1
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # it is not asked for again
+        assert len(handler({"Records": [record("in/b.csv")]}, None)["events"]) == 1
+        starting.forget()
+        with pytest.raises(Failed, match="the secret events of HEADGATE_EVENTS_TOKEN_SECRET cannot be read"):
+            handler({"Records": [record("in/c.csv")]}, None)

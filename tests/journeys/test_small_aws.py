@@ -291,6 +291,23 @@ def test_how_a_run_failed_is_in_the_error_group(headgate: Served) -> None:
     assert [one["message"] for one in printed] == ["no luck"]
 
 
+def test_a_functions_log_is_in_its_own_group(headgate: Served) -> None:
+    """One stream an invocation, named as Lambda names them; runs of jobs are not in it, nor it among theirs."""
+    invoke(headgate, "fails")
+    client = headgate.client("logs")
+    [*_, newest] = client.describe_log_streams(logGroupName="/aws/lambda/fails")["logStreams"]
+    said = client.get_log_events(logGroupName="/aws/lambda/fails", logStreamName=newest["logStreamName"])["events"]
+    lines = [one["message"] for one in said]
+    assert lines[0].startswith("START RequestId: ")
+    assert any(line.startswith("REPORT RequestId: ") for line in lines)
+    assert any("KeyError: 'no such column'" in line for line in lines)
+    found = client.filter_log_events(logGroupName="/aws/lambda/fails", filterPattern="REPORT")["events"]
+    assert found[-1]["logStreamName"].partition("[")[2].startswith("$LATEST]")
+    run = runs_of(headgate.app, "function:fails")[-1]
+    with pytest.raises(ClientError):
+        client.get_log_events(logGroupName="/aws-glue/jobs/output", logStreamName=run.id)
+
+
 @pytest.mark.parametrize(
     ("operation", "asked", "code"),
     [

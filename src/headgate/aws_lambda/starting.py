@@ -38,6 +38,10 @@ class NotStarted(Exception):
     """It was not started, or nobody knows whether it was; it is to be tried again."""
 
 
+class _Unknown(NotStarted):
+    """Headgate does not know the token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """What was started; `found`: an earlier invocation had started it."""
@@ -224,6 +228,17 @@ def post(environ: Mapping[str, str], body: bytes) -> dict[str, Any]:
     Raises:
         NotStarted: it did not take it. What it did take is known there when it comes again.
     """
+    kept = environ.get("HEADGATE_EVENTS_TOKEN_SECRET", "") in _tokens
+    try:
+        return _post(environ, body)
+    except _Unknown:
+        if not kept:
+            raise
+        _tokens.clear()  # the secret may have been rotated since this container read it
+        return _post(environ, body)
+
+
+def _post(environ: Mapping[str, str], body: bytes) -> dict[str, Any]:
     request = urllib.request.Request(  # noqa: S310 - `starter` has seen that it is http or https
         environ["HEADGATE_URL"].rstrip("/") + "/api/ingestion/events",
         data=body,
@@ -236,7 +251,8 @@ def post(environ: Mapping[str, str], body: bytes) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         said = error.read(2_000).decode("utf-8", "replace")
         error.close()
-        raise NotStarted(f"Headgate answered {error.code}: {said}") from error
+        kind = _Unknown if error.code == 401 else NotStarted
+        raise kind(f"Headgate answered {error.code}: {said}") from error
     except (OSError, ValueError) as error:
         raise NotStarted(f"Headgate did not answer as it should: {type(error).__name__}: {error}") from error
     if not isinstance(found, dict):

@@ -151,6 +151,7 @@ class Queue:
     external_id: str = ""
     endpoint_url: str = ""
     poison_after: int = 3  #: receives of a message that cannot be read
+    pollers: int = 1  #: how many batches may be under way at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

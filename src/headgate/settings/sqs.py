@@ -56,7 +56,14 @@ POISON_AFTER: Final = Key(
     description="After so many receives a message that cannot be read is kept in the dead-letter list and deleted from"
     " the queue.",
 )
-QUEUE: Final[Sequence[Named]] = (QUEUE_URL, REGION, ROLE_ARN, EXTERNAL_ID, ENDPOINT_URL, POISON_AFTER)
+POLLERS: Final = Key(
+    name="pollers",
+    kind=whole(1, 32),
+    default=1,
+    description="How many polls of this queue may be under way at a time: more where ten messages a round trip are too"
+    " slow. Each one that waits is a request every 20 s.",
+)
+QUEUE: Final[Sequence[Named]] = (QUEUE_URL, REGION, ROLE_ARN, EXTERNAL_ID, ENDPOINT_URL, POISON_AFTER, POLLERS)
 
 _REGION_OF: Final = re.compile(r"https?://(?:sqs\.([a-z0-9-]+)|([a-z]{2}(?:-[a-z]+)+-\d)\.queue)\.")
 
@@ -86,6 +93,7 @@ def read_queues(top: Section) -> list[Queue]:
                 external_id=section.get(EXTERNAL_ID),
                 endpoint_url=section.get(ENDPOINT_URL),
                 poison_after=section.get(POISON_AFTER),
+                pollers=section.get(POLLERS),
             )
         )
     return queues

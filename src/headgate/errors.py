@@ -136,6 +136,13 @@ class EngineError(HeadgateError):
 class EngineRefused(EngineError):
     """For good: the same call will fail again."""
 
+    @property
+    def detail(self) -> str:
+        """Why, in a word, as the run has it: what it was raised from says more than `refused`."""
+        if isinstance(self.__cause__, SecretsDenied):
+            return "secret_denied"
+        return "secret_missing" if isinstance(self.__cause__, MissingSecrets) else "refused"
+
 
 class EngineUnavailable(EngineError):
     """Not now: the same call may work later."""

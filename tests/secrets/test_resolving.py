@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from secrets_played import VALUE, Played
 
-from headgate.errors import Invalid, MissingSecrets, SecretsDenied, Unavailable
+from headgate.errors import EngineRefused, Invalid, MissingSecrets, SecretsDenied, Unavailable
 from headgate.secrets import Secrets, Values
 from headgate.secrets.known import Known
 from headgate.secrets.plain import Environment, Files
@@ -132,6 +132,19 @@ def test_many_threads_learn_and_mask_at_once() -> None:
         one.join(10)
 
     assert known.mask(" ".join(values)) == " ".join(["****"] * 40)
+
+
+def test_why_a_run_was_refused_is_a_word() -> None:
+    """So that who lists runs sees at a glance whose turn it is."""
+    reasons = {
+        "secret_denied": SecretsDenied("x"),
+        "secret_missing": MissingSecrets(["A"], []),
+        "refused": Invalid("x"),
+    }
+    for detail, cause in reasons.items():
+        error = EngineRefused("cannot start")
+        error.__cause__ = cause  # as `raise … from` sets it
+        assert error.detail == detail
 
 
 # -- the environment

@@ -79,7 +79,7 @@ class Dispatcher:
         try:
             work(engine, run)
         except EngineRefused as error:
-            self._end(run, RunState.FAILED, str(error), detail="refused")
+            self._end(run, RunState.FAILED, str(error), detail=error.detail)
         except EngineUnavailable as error:
             self._postpone(run, str(error))
         except Exception as error:  # noqa: BLE001 - an engine's bug must end this run, and nobody else's

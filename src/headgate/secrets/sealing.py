@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -166,7 +167,9 @@ def _make(file: Path) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, base64.b64encode(secrets.token_bytes(_KEY)) + b"\n")
+            text = base64.b64encode(secrets.token_bytes(_KEY)) + b"\n"
+            if os.write(descriptor, text) != len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)  # a key that is lost with the power takes every secret with it
         finally:
             os.close(descriptor)

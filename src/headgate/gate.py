@@ -318,15 +318,19 @@ class Gate:
 
     def last_for(self, job: JobName, dataset: str) -> Run | None:
         """The newest run of the job that was not asked for another dataset; of its newest LOOKED_BACK."""
+        return next(iter(self.runs_for(job, dataset, most=1)), None)
+
+    def runs_for(self, job: JobName, dataset: str, *, most: int) -> list[Run]:
+        """The newest such runs, at most so many."""
+        found: list[Run] = []
         before: int | None = None
         for _ in range(0, LOOKED_BACK, _PORTION):
             page = self.ledger.runs(job=job, before=before, limit=_PORTION)
-            for run in page.items:
-                if run.arguments.get(clicking.DATASET, dataset) == dataset:
-                    return run
-            if (before := page.next) is None:
+            found += [run for run in page.items if run.arguments.get(clicking.DATASET, dataset) == dataset]
+            before = page.next
+            if before is None or len(found) >= most:
                 break
-        return None
+        return found[:most]
 
     def called_back(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str:
         """Take in how a function says that it ended, by its token; answers the attempt's id.

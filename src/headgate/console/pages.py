@@ -159,6 +159,24 @@ def run_page(
     )
 
 
+# -- a dataset's page
+
+
+def dataset_page(gate: Gate, urn: str, *, can_leave: bool) -> str:
+    """What a click on the dataset starts, its runs, and the button. Raises Invalid where it is no dataset's URN."""
+    page = views.dataset_page(gate, urn)
+    none = views.Wanted(job=page.found["job"] if isinstance(page.found["job"], str) else "")
+    return _render(
+        "dataset.html",
+        urn=urn,
+        name=page.name,
+        found=page.found,
+        frontend=page.frontend,
+        runs=Markup(_render("_runs.html", runs=page.runs, wanted=none)),  # noqa: S704 - a template's own output
+        can_leave=can_leave,
+    )
+
+
 # -- the others
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from headgate.console import picture
 from headgate.errors import NotFound
+from headgate.flow.click import dataset_name, read_dataset
 from headgate.gate import Gate
 from headgate.ledger.reading import DatedDecision
 from headgate.model import Attempt, Event, Job, Run, RunId, RunState, StoredObject, Trigger
+from headgate.shapes import Shape, explanation_json
 
 RUNS_SHOWN: Final = 50
 OBJECTS_SHOWN: Final = 100
@@ -63,6 +66,14 @@ class RunPage:
     objects_left_out: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetPage:
+    name: str
+    found: Shape  #: what `headgate explain` tells
+    runs: Sequence[Run]
+    frontend: str  #: its page in DataHub; "" without one
+
+
 def home(gate: Gate, wanted: Wanted) -> Home:
     catalog = gate.ledger.refresh()
     live = gate.ledger.live_runs()
@@ -99,6 +110,19 @@ def run_page(gate: Gate, name: str) -> RunPage:
         attempts=gate.ledger.attempts(run),
         objects=objects[:OBJECTS_SHOWN],
         objects_left_out=max(len(objects) - OBJECTS_SHOWN, 0),
+    )
+
+
+def dataset_page(gate: Gate, urn: str) -> DatasetPage:
+    """What a click on the dataset would start, and the newest runs of that. Raises Invalid: no dataset's URN."""
+    name = dataset_name(read_dataset(urn))
+    found = gate.explain(urn)
+    frontend = gate.settings.datahub.frontend_url
+    return DatasetPage(
+        name=name,
+        found=explanation_json(found),
+        runs=gate.runs_for(found.job, urn, most=RUNS_SHOWN) if found.job else [],
+        frontend=f"{frontend.rstrip('/')}/dataset/{quote(urn, safe='')}" if frontend else "",
     )
 
 

@@ -110,6 +110,14 @@ def page(request: Request, gate: TheGate, urn: Annotated[Text, Query()] = "") ->
     return HTMLResponse(html, headers={"cache-control": "no-store"})
 
 
+@page_router.get("/headgate/dataset/{urn:path}")
+def dataset(request: Request, gate: TheGate, urn: str) -> Response:
+    """A dataset: what a click on it starts, its runs, and the button that starts it."""
+    caller: Caller = request.scope["headgate.caller"]
+    html = pages.dataset_page(gate, urn, can_leave=caller.by == "cookie")
+    return HTMLResponse(html, headers={"cache-control": "no-store"})
+
+
 def _explained(gate: Gate, urn: str) -> shapes.Shape | None:
     if not urn:
         return None

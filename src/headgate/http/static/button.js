@@ -1,7 +1,8 @@
 /* This file is the button "Run ingestion" on DataHub's dataset pages. It needs nothing but the browser.
  *
  * <script src="/headgate/button.js" defer></script> is all it takes; our reverse proxy adds that line by itself. Where
- * Headgate has another origin than the page, the line says so: data-api="https://datahub.example.com:8090".
+ * Headgate has another origin than the page, the line says so: data-api="https://datahub.example.com:8090". Where the
+ * addresses of datasets do not begin at the page's base, it says that, too: data-root="/headgate/".
  *
  * Nothing that was received is ever taken for HTML, and no inline style or script is made, so that any
  * Content-Security-Policy that lets this file in lets all of it work.
@@ -41,7 +42,7 @@
 
   /** The URN of the dataset an address shows, or null. DataHub writes URNs nearly as they are into its paths. */
   function datasetOf(pathname) {
-    const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
+    const base = script?.dataset.root ?? new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
     if (!pathname.startsWith(base)) return null;
     const found = /^dataset\/([^/]+)(?:\/|$)/.exec(pathname.slice(base.length));
     if (!found) return null;

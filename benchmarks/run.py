@@ -62,6 +62,34 @@ def _latency(key: str, what: str) -> Line:
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
+    "glue": Benchmark(
+        ("glue.py", "against-moto"),
+        ("--rounds", "1", "--seconds", "2"),
+        tuple(
+            Line(
+                f"Glue's API: {operation} at 4 clients (wrk), against moto_server",
+                "≥ 4×" + (", durable" if operation == "StartJobRun" else ""),
+                lambda s, operation=operation: (
+                    f"{s[operation]['ratio']:.1f}× ({_per_s(s[operation]['headgate'])} to "
+                    f"{_per_s(s[operation]['moto'])}; an fsync {s['fsync_ms']:.1f} ms)"
+                ),
+                lambda s, operation=operation: s[operation]["ratio"] >= 4 and not s[operation]["wrong"],
+            )
+            for operation in ("StartJobRun", "GetJobRun")
+        ),
+    ),
+    "glue-pages": Benchmark(
+        ("glue.py", "pages"),
+        ("--seconds", "1"),
+        (
+            Line(
+                "Glue's API: a page of 50 job runs, of a job with 100,000 against one with 100",
+                "≤ 1.5×",
+                lambda s: f"{s['times_first']:.2f}× the first page, {s['times_later']:.2f}× one far back",
+                lambda s: max(s["times_first"], s["times_later"]) <= 1.5,
+            ),
+        ),
+    ),
     "accept": Benchmark(
         ("server.py", "accept"),
         (),

@@ -132,7 +132,7 @@ def accept(rounds: int = 3, seconds: int = 8) -> Mapping[str, object]:
             for _ in range(rounds):
                 command = [wrk, "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", str(folder / "post.lua"), server.url]
                 said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-                found.append(_read(said))
+                found.append(read_wrk(said))
             listed = httpx.get(f"{server.url}/headgate/api/v1/events?limit=1", timeout=10).json()
         finally:
             server.close()
@@ -173,7 +173,7 @@ def lineage(rounds: int = 3, seconds: int = 5) -> Mapping[str, object]:
                     server.url,
                 ]
                 said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-                found.append(_read(said))
+                found.append(read_wrk(said))
             queued, began = _waiting(server.url), time.perf_counter()
             _until(lambda: _waiting(server.url) == 0, 600.0)
             drained = queued / (time.perf_counter() - began)
@@ -195,7 +195,7 @@ def _waiting(url: str) -> int:
     return int(httpx.get(f"{url}/readyz", timeout=30).json()["outbox"]["waiting"])
 
 
-def _read(said: str) -> dict[str, float]:
+def read_wrk(said: str) -> dict[str, float]:
     def milliseconds(label: str) -> float:
         match = re.search(rf"^\s*{label}\s+([\d.]+)(us|ms|s)", said, re.MULTILINE)
         if match is None:

@@ -14,7 +14,7 @@ from headgate.model import Json
 
 MOST: Final = 50  #: tags of one thing
 #: Any region and account will do: there is one of each here.
-_ARN: Final = re.compile(r"arn:[a-z0-9-]+:glue:[^:]*:[^:]*:(job|trigger|workflow)/(.+)", re.DOTALL)
+_ARN: Final = re.compile(r"arn:[a-z0-9-]+:glue:[^:]*:[^:]*:(job|trigger|workflow)/([^\x00-\x08\x0a-\x1f]+)")
 
 Given = Mapping[str, Any]
 Answer = Mapping[str, Json]

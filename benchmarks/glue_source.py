@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,72 +27,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 STOCK, OURS = "glue", "headgate-glue"
-DATABASES = 4
-
-
-def tables(many: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (database, TableInput): 30 columns each; nested, partitioned, Iceberg ones, and views among them."""
-    from glue_source.world import SERDE, presto
-
-    plain = [
-        "bigint",
-        "string",
-        "decimal(38,6)",
-        "date",
-        "timestamp",
-        "double",
-        "boolean",
-        "int",
-        "varchar(40)",
-        "string",
-    ]
-    for number in range(many):
-        kinds = [*plain, *plain, *plain]
-        if number % 10 < 3:
-            kinds[27:] = [
-                "array<struct<sku:string,quantity:int,price:decimal(10,2)>>",
-                "map<string,array<bigint>>",
-                f"struct<id:bigint,at:timestamp,of{number % 50}:struct<name:string,tags:array<string>>>",
-            ]
-        columns = [{"Name": f"column_{place}", "Type": kind} for place, kind in enumerate(kinds)]
-        for place in range(0, 30, 4):
-            columns[place]["Comment"] = f"what column {place} says"
-        table: dict[str, Any] = {
-            "Name": f"table_{number:05d}",
-            "Owner": f"owner{number % 7}",
-            "Description": f"the table of number {number}",
-            "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"classification": "parquet", "recordCount": str(number), "compressionType": "none"},
-            "StorageDescriptor": {
-                "Columns": columns,
-                "Location": f"s3://bucket/lake/table_{number:05d}/",
-                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-                "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-                "Compressed": False,
-                "NumberOfBuckets": -1,
-                "SerdeInfo": SERDE,
-            },
-        }
-        if number % 4 == 0:
-            table["PartitionKeys"] = [{"Name": "year", "Type": "int"}, {"Name": "day", "Type": "date"}]
-        if number % 7 == 0:
-            table["Parameters"] |= {"table_type": "ICEBERG", "metadata_location": f"s3://bucket/{number}.metadata.json"}
-        if number % 50 == 49:
-            below = f"table_{number - DATABASES:05d}"
-            table |= {
-                "TableType": "VIRTUAL_VIEW",
-                "ViewOriginalText": presto(f"SELECT column_0, column_1 FROM {below}"),
-            }
-            table["StorageDescriptor"] = {"Columns": columns[:2]}
-        yield f"database_{number % DATABASES}", table
 
 
 @contextmanager
 def glue(many: int, folder: Path) -> Generator[str]:
     """The URL of a Glue in a process of its own, which has its answers ready."""
+    from glue_source.world import lake
+
     file = folder / "catalog.json"
     found: dict[str, list[dict[str, Any]]] = {}
-    for database, table in tables(many):
+    for database, table in lake(many):
         found.setdefault(database, []).append(table)
     file.write_text(
         json.dumps({"databases": {name: {"Description": "one of a few"} for name in found}, "tables": found})
@@ -115,6 +59,7 @@ def glue(many: int, folder: Path) -> Generator[str]:
 def bare(url: str) -> float:
     """Seconds that boto3 alone takes over listing all tables."""
     import boto3
+    from glue_source.world import DATABASES
 
     client = boto3.client("glue", endpoint_url=url, region_name="us-east-1")
     began = time.perf_counter()

@@ -78,7 +78,7 @@ class FakeGlue:
         if operation == "GetDatabases":
             own = {"CatalogId": ACCOUNT, "CreateTime": CREATED}
             found = [{"Name": name, **own, **self.databases[name]} for name in sorted(self.databases)]
-            return 200, _page("DatabaseList", found, start)
+            return 200, _page("DatabaseList", found[start : start + PAGE], start, len(found))
         if operation == "GetTables":
             return self._tables(str(asked["DatabaseName"]), start)
         if operation == "GetTable":
@@ -95,8 +95,8 @@ class FakeGlue:
         known = self._pages.get((database, start))
         if known is None:
             given = self.tables.get(database, ())
-            whole = [_table(database, number, one) for number, one in enumerate(given)]
-            known = self._pages[database, start] = _page("TableList", whole, start)
+            shown = [_table(database, start + number, one) for number, one in enumerate(given[start : start + PAGE])]
+            known = self._pages[database, start] = _page("TableList", shown, start, len(given))
         return 200, known
 
 
@@ -106,9 +106,9 @@ def _table(database: str, number: int, given: Mapping[str, Any]) -> dict[str, An
     return {**own, **when, "CreatedBy": f"arn:aws:iam::{ACCOUNT}:user/ann", "Retention": 0, **given}
 
 
-def _page(key: str, found: Sequence[Any], start: int) -> bytes:
-    page: dict[str, Any] = {key: list(found[start : start + PAGE])}
-    if start + PAGE < len(found):
+def _page(key: str, shown: Sequence[Any], start: int, of: int) -> bytes:
+    page: dict[str, Any] = {key: list(shown)}
+    if start + PAGE < of:
         page["NextToken"] = base64.b64encode(str(start + PAGE).encode()).decode()
     return json.dumps(page, ensure_ascii=False).encode()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .world import OURS, STOCK, Said, fill, ingest, told
+from .world import OURS, STOCK, Said, fill, ingest, lake, told
 
 pytestmark = pytest.mark.filterwarnings("ignore:")  # DataHub's own, of which there are many
 
@@ -18,6 +18,14 @@ SENSELESS = ("without columns", "untyped column")
 @pytest.fixture(scope="module", autouse=True)
 def catalog(aws: str) -> None:
     fill(aws)
+    fill(aws, {"alone": ({}, [next(lake(1))[1]]), **hundred()})
+
+
+def hundred() -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for database, one in lake(100):
+        tables.setdefault(database, []).append(one)
+    return {name: ({}, found) for name, found in tables.items()}
 
 
 def sensible(seen: Said) -> Said:
@@ -27,9 +35,12 @@ def sensible(seen: Said) -> Said:
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({}, id="as it is"),
+        pytest.param({"database_pattern": {"deny": ["alone", "database_.*"]}}, id="as it is"),
+        pytest.param({"database_pattern": {"allow": ["alone"]}}, id="one table"),
+        pytest.param({"database_pattern": {"allow": ["database_.*"]}}, id="a hundred tables"),
         pytest.param(
             {
+                "database_pattern": {"deny": ["database_.*"]},
                 "platform_instance": "lake (eu)",
                 "env": "DEV",
                 "extract_delta_schema_from_parameters": True,
@@ -46,7 +57,7 @@ def sensible(seen: Said) -> Said:
                 "glue_s3_lineage_direction": "downstream",
                 "include_view_lineage": False,
                 "platform": "athena",
-                "database_pattern": {"deny": ["views"]},
+                "database_pattern": {"deny": ["views", "database_.*"]},
                 "catalog_id": "123456789012",
             },
             id="the other way round",

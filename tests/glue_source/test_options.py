@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
-from botocore.utils import parse_timestamp
 from datahub.ingestion.api.common import PipelineContext
 from datahub.ingestion.source.aws.glue import GlueSource, GlueSourceConfig
 from datahub.ingestion.source.source_registry import source_registry
@@ -128,12 +127,19 @@ def test_values_are_as_the_sdk_parses_them() -> None:
     assert list(as_parsed({"Parameters": {"z": "1", "a": "2"}}, STORAGE["SerdeInfo"])["Parameters"]) == ["z", "a"]
 
 
-@pytest.mark.parametrize("sent", [0, 1.0, 1_760_000_000.1239, "2026-01-02T03:04:05.678Z"])
-def test_times_are_theirs(sent: Any) -> None:
-    """Milliseconds, cut off and not rounded, of the host's local time taken for UTC."""
-    parsed: datetime.datetime = parse_timestamp(sent)
+@pytest.mark.parametrize(
+    ("zone", "off"), [("UTC", 0), ("America/New_York", -4 * 3_600_000), ("Asia/Kolkata", 19_800_000)]
+)
+def test_times_are_theirs(monkeypatch: pytest.MonkeyPatch, zone: str, off: int) -> None:
+    """Milliseconds, cut off and not rounded; and of the host's local time taken for UTC, as that source does."""
+    with monkeypatch.context() as environ:
+        environ.setenv("TZ", zone)
+        time.tzset()
+        found = [millis(sent) for sent in (1_760_000_000, 1_760_000_000.1239, "2025-10-09T08:53:20.999Z")]
+    time.tzset()
 
-    assert millis(sent) == int(parsed.replace(tzinfo=datetime.UTC).timestamp() * 1000)
+    # a text says its zone itself, and is not moved
+    assert found == [1_760_000_000_000 + off, 1_760_000_000_123 + off, 1_760_000_000_999]
 
 
 def test_a_recipe_of_the_other_sources_options(tmp_path: Path) -> None:

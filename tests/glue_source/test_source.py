@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datahub.ingestion.graph.client import DataHubGraph
 from datahub.ingestion.run.pipeline import Pipeline
+from datahub.metadata.schema_classes import (
+    OtherSchemaClass,
+    SchemaFieldClass,
+    SchemaFieldDataTypeClass,
+    SchemaMetadataClass,
+    StringTypeClass,
+)
 from fakes.glue_catalog import ACCOUNT, FakeGlue
 from fakes.gms import TOKEN, FakeGms
 from services.moto import CREDENTIALS, REGION
@@ -61,23 +69,18 @@ def aspects(seen: Said, name: str) -> dict[str, Any]:
     return {urn: json.loads(text) for urn, aspect, _, text, _ in seen if aspect == name}
 
 
-def test_datahub_hears_the_same_of_both(tmp_path: Path) -> None:
+def test_datahub_hears_the_same_of_both() -> None:
     """Over REST, too: every proposal, with its metadata about the run."""
     heard: list[Said] = []
     for kind in (STOCK, OURS):
         with usual(), FakeGms() as gms:
-            sink = {"sink": {"type": "datahub-rest", "config": {"server": gms.url, "token": TOKEN, "max_threads": 2}}}
-            recipe = {"source": {"type": kind, "config": {"aws_region": REGION, "extract_transforms": False}}, **sink}
-            pipeline = Pipeline.create({**recipe, "run_id": "the-run"}, report_to=None)
-            pipeline.run()
-            assert list(pipeline.sink.get_report().failures) == []
-            heard.append(
-                said(
-                    {**one, "aspect": {"json": json.loads(one["aspect"]["value"])}}
-                    for one in gms.proposals
-                    if not any(f".{name}," in one["entityUrn"] for name in ("without columns", "untyped column"))
-                )
-            )
+            seen, _ = over_rest(kind, gms)
+        senseless = [
+            one for one in seen if any(f".{name}," in one[0] for name in ("without columns", "untyped column"))
+        ]
+        for one in senseless:  # theirs tells of its creation all the same
+            del seen[one]
+        heard.append(seen)
 
     assert sorted(heard[0] - heard[1]) == []
     assert sorted(heard[1] - heard[0]) == []
@@ -122,6 +125,48 @@ def test_resource_links_are_followed(tmp_path: Path, options: dict[str, Any]) ->
         assert len(linked) == 4
         assert {title for title, _ in told(pipeline)["warnings"]} != set()
         assert len(aspects(ours, "schemaMetadata")) == 4
+
+
+def over_rest(kind: str, gms: FakeGms, **options: Any) -> tuple[Said, Pipeline]:
+    recipe = {
+        "source": {"type": kind, "config": {"aws_region": REGION, "extract_transforms": False, **options}},
+        "sink": {"type": "datahub-rest", "config": {"server": gms.url, "token": TOKEN, "max_threads": 2}},
+        "run_id": "the-run",
+    }
+    pipeline = Pipeline.create(recipe, report_to=None)
+    pipeline.run()
+    assert list(pipeline.sink.get_report().failures) == []
+    heard = said({**one, "aspect": {"json": json.loads(one["aspect"]["value"])}} for one in gms.proposals)
+    return heard, pipeline
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["knows", "fails"])
+def test_what_datahub_knows_already_is_asked_there(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    """The columns of a link's table, and those of a table's storage; a DataHub that fails at it is a warning."""
+
+    def known(_: DataHubGraph, urn: str) -> SchemaMetadataClass | None:
+        if not works:
+            raise ConnectionError("away")  # of requests, too, they are OSErrors
+        field = SchemaFieldClass("c0", SchemaFieldDataTypeClass(StringTypeClass()), "text", description="of DataHub")
+        name = "urn:li:dataPlatform:glue"
+        found = SchemaMetadataClass("theirs", name, 3, "hash", OtherSchemaClass(""), [field])
+        return found if "owner.real" in urn or "b/real" in urn else None
+
+    monkeypatch.setattr(DataHubGraph, "get_schema_metadata", known)
+    heard: list[Said] = []
+    warned: list[set[str | None]] = []
+    for kind in (STOCK, OURS):
+        with glue(LINKS, LINKED), FakeGms() as gms:
+            said_there, pipeline = over_rest(kind, gms, emit_storage_lineage=works)
+            heard.append(said_there)
+            warned.append({one.title for one in pipeline.source.get_report().warnings})
+
+    assert sorted(heard[0] - heard[1]) == []
+    assert sorted(heard[1] - heard[0]) == []
+    assert warned[0] == warned[1]
+    link = next(one for urn, one in aspects(heard[1], "schemaMetadata").items() if "own.link" in urn)
+    assert link["schemaName"] == "own.link"
+    assert link["fields"][0].get("description") == ("of DataHub" if works else None)
 
 
 def test_a_schema_that_is_too_large_is_cut_as_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,6 +149,7 @@ CATALOG: Final[Mapping[str, tuple[Mapping[str, Any], list[dict[str, Any]]]]] = {
             view(
                 "spark", "SELECT o.id AS c0, p.c0 AS c1 FROM orders o JOIN plain.t1 p ON p.c0 = o.id", "bigint", "int"
             ),
+            view("shouted", presto("SELECT ID FROM VIEWS.ORDERS"), "bigint"),
             view("over", presto('SELECT * FROM "athena"'), "bigint", "double"),
             view("quoted", presto('SELECT "a b" c0 FROM views."odd name"'), "string"),
             view("unreadable", "SELECT FROM WHERE ((", "string"),
@@ -160,6 +161,65 @@ CATALOG: Final[Mapping[str, tuple[Mapping[str, Any], list[dict[str, Any]]]]] = {
     ),
     "nothing": ({}, []),
 }
+
+
+#: Of `lake`.
+DATABASES: Final = 4
+
+
+def lake(many: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (database, TableInput) of a lake: 30 columns each; nested, partitioned, Iceberg ones, and views."""
+    plain = [
+        "bigint",
+        "string",
+        "decimal(38,6)",
+        "date",
+        "timestamp",
+        "double",
+        "boolean",
+        "int",
+        "varchar(40)",
+        "string",
+    ]
+    for number in range(many):
+        kinds = [*plain, *plain, *plain]
+        if number % 10 < 3:
+            kinds[27:] = [
+                "array<struct<sku:string,quantity:int,price:decimal(10,2)>>",
+                "map<string,array<bigint>>",
+                f"struct<id:bigint,at:timestamp,of{number % 50}:struct<name:string,tags:array<string>>>",
+            ]
+        columns = [{"Name": f"column_{place}", "Type": kind} for place, kind in enumerate(kinds)]
+        for place in range(0, 30, 4):
+            columns[place]["Comment"] = f"what column {place} says"
+        table: dict[str, Any] = {
+            "Name": f"table_{number:05d}",
+            "Owner": f"owner{number % 7}",
+            "Description": f"the table of number {number}",
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"classification": "parquet", "recordCount": str(number), "compressionType": "none"},
+            "StorageDescriptor": {
+                "Columns": columns,
+                "Location": f"s3://bucket/lake/table_{number:05d}/",
+                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+                "Compressed": False,
+                "NumberOfBuckets": -1,
+                "SerdeInfo": SERDE,
+            },
+        }
+        if number % 4 == 0:
+            table["PartitionKeys"] = [{"Name": "year", "Type": "int"}, {"Name": "day", "Type": "date"}]
+        if number % 7 == 0:
+            table["Parameters"] |= {"table_type": "ICEBERG", "metadata_location": f"s3://bucket/{number}.metadata.json"}
+        if number % 50 == 49:
+            below = f"table_{number - DATABASES:05d}"
+            table |= {
+                "TableType": "VIRTUAL_VIEW",
+                "ViewOriginalText": presto(f"SELECT column_0, column_1 FROM {below}"),
+            }
+            table["StorageDescriptor"] = {"Columns": columns[:2]}
+        yield f"database_{number % DATABASES}", table
 
 
 def fill(url: str, catalog: Mapping[str, tuple[Mapping[str, Any], Iterable[Mapping[str, Any]]]] = CATALOG) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from datahub.configuration.common import OperationalError
 from datahub.emitter.rest_emitter import INGEST_MAX_PAYLOAD_BYTES
 from datahub.ingestion.graph.client import DataHubGraph
-from requests.exceptions import RequestException
 
 from headgate.errors import HeadgateError
 from headgate.glue_source.aspects import Makers, Schema
@@ -74,7 +74,7 @@ class Links:
         if self._graph:
             try:
                 found = self._graph.get_schema_metadata(owner)
-            except (OSError, ValueError, RequestException) as error:
+            except (OSError, ValueError, OperationalError) as error:  # of requests, they are OSErrors
                 warned = self._warn("Failed to read resource-link owner schema from DataHub", owner, error)
             else:
                 if found:

@@ -168,7 +168,7 @@ def _read(body: bytes, key: str) -> _Page | None:
     if not isinstance(said, Mapping):
         return None
     page = cast("Mapping[str, Any]", said)
-    items = page.get(key)
+    items = page.get(key, [] if page.keys() <= {"NextToken"} else None)  # what is empty may be left out
     if not isinstance(items, list):
         return None
     return _Page([one for one in cast("list[Any]", items) if isinstance(one, dict)], str(page.get("NextToken") or ""))

@@ -26,7 +26,7 @@ from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
 from headgate.engines.step_functions import StepFunctionsEngine
-from headgate.errors import HeadgateError, InUse, Unavailable
+from headgate.errors import HeadgateError, InUse, LedgerUnavailable, Unavailable
 from headgate.executor.results import notes as request_notes
 from headgate.executor.telling import Told
 from headgate.flow.announce import Announcer, Subscription
@@ -46,6 +46,7 @@ from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
 from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
 from headgate.runtime.relay import Relay
+from headgate.runtime.secrets import SecretStore
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
 from headgate.settings.record import Emit
@@ -72,6 +73,7 @@ class App:
             place=place(settings.home),
         )
         self.gate = Gate(settings, self.ledger)
+        self._secrets = SecretStore(self.ledger, settings)
         self.datahub: DataHub
         self.close_datahub: Callable[[], None] = _nothing
         if settings.datahub.configured:
@@ -128,6 +130,17 @@ class App:
         except HeadgateError:
             return found  # the ledger's own trouble is told elsewhere
         return [*found, f"{unread} messages cannot be read: `headgate events dead list`"] if unread else found
+
+    def _secret_troubles(self) -> list[str]:
+        """Whether there are secrets of our own that nobody can open; runs that need one will fail."""
+        try:
+            closed = self._secrets.closed()
+        except LedgerUnavailable:
+            return []  # told elsewhere
+        except HeadgateError as error:
+            return [str(error)]
+        named = ", ".join(closed[:5]) + (", …" if len(closed) > 5 else "")
+        return [f"{len(closed)} secrets are sealed with a key that is not here: {named}"] if closed else []
 
     @staticmethod
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:
@@ -266,7 +279,12 @@ class App:
         return {
             "ready": not problems,
             "problems": problems,
-            "warnings": [*self.gate.warnings(), *self._engine_troubles(), *self._queue_troubles()],
+            "warnings": [
+                *self.gate.warnings(),
+                *self._engine_troubles(),
+                *self._queue_troubles(),
+                *self._secret_troubles(),
+            ],
             "replica": self.ledger.id,
             "worker": self._worker,
             "outbox": {

@@ -33,8 +33,6 @@ def test_a_server_keeps_it_for_us(served: Project) -> None:
     served.ok("secrets", "set", "DB", stdin=VALUE)
     assert [one["name"] for one in served.json("secrets", "list")] == ["DB"]
     assert served.ok("secrets", "rotate") == "all are sealed with the first key\n"
-    served.ok("secrets", "delete", "DB")
-    assert "headgate secrets set NAME" in served.ok("secrets", "list")
 
 
 def test_a_value_on_the_command_line_is_refused(project: Project) -> None:
@@ -46,8 +44,7 @@ def test_a_value_on_the_command_line_is_refused(project: Project) -> None:
 
 
 def test_what_cannot_be_kept_says_why(project: Project) -> None:
-    """A file that is not there, and a key that is none, which is not shown."""
-    assert project.type("secrets", "set", "DB", "--file", "none").code == 3
+    """A key that is none is not shown."""
     done = project.type("secrets", "set", "DB", stdin=VALUE, env={"HEADGATE_SECRETS_KEY": "not-a-key"})
     assert (done.code, "openssl rand" in done.err, "not-a-key" in done.err) == (2, True, False)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from secrets_played import VALUE
 
+from headgate.app import App
 from headgate.aws import Clients
 from headgate.errors import CannotUnseal, Invalid, NotFound
 from headgate.ledger.store import Ledger
@@ -115,3 +116,26 @@ def test_what_is_no_value_is_refused(settings: Settings, ledger: Ledger, value: 
     assert "xxx" not in str(told.value)
     with pytest.raises(Invalid, match="no name"):
         SecretStore(ledger, settings).put("a/b", "value", actor=ME)
+
+
+def test_readiness_warns_of_a_key_that_is_gone(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, and before a run fails for it; without secrets nothing is asked of any key."""
+    app = App.build(settings, worker=False, doors=False)
+    app.ledger.open()
+    try:
+        assert app.readiness()["warnings"] == []
+        assert not (settings.home / KEY_FILE).exists()
+        monkeypatch.setenv(VARIABLE, ONE)
+        SecretStore(ledger, settings).put("DB", "value-of-db", actor=ME)
+        assert app.readiness()["warnings"] == []
+    finally:
+        app.ledger.close()
+    monkeypatch.setenv(VARIABLE, TWO)
+    after = App.build(settings, worker=False, doors=False)
+    after.ledger.open()
+    try:
+        assert after.readiness()["warnings"] == ["1 secrets are sealed with a key that is not here: DB"]
+    finally:
+        after.ledger.close()

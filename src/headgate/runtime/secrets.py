@@ -72,6 +72,14 @@ class SecretStore:
         )
         return done, sorted(closed)
 
+    def closed(self) -> list[str]:
+        """The names of those that are sealed with a key that is not here. Raises what `put` raises of the key."""
+        texts = self._ledger.read(kept.sealed)
+        if not texts:
+            return []
+        sealer = self._sealer()
+        return sorted(name for name, text in texts.items() if not sealer.knows(text))
+
     def provider(self) -> OwnStore:
         """The same secrets, for those who resolve."""
         return OwnStore(self._sealed, self._sealer)

@@ -99,6 +99,10 @@ class Sealer:
                 f"{context}: what is kept was changed, or belongs to something else; set it again"
             ) from error
 
+    def knows(self, data: bytes) -> bool:
+        """Whether the key it is sealed with is here."""
+        return data.split(b".")[1:2] in [[name.encode()] for name in self._keys]
+
     def current(self, data: bytes) -> bool:
         """Whether it is sealed with the key that seals now."""
         return data.startswith(b".".join((_FORM, self.key_id.encode(), b"")))

@@ -232,6 +232,8 @@ class App:
         for inbox in self._inboxes:
             inbox.close()
         for queue in self._queues:
+            queue.stop()
+        for queue in self._queues:
             queue.close()
         self._sweep.close()
         self._dispatcher.close()

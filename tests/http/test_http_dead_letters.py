@@ -93,6 +93,13 @@ def test_retention_takes_letters(world: World) -> None:
     assert DeadLetters(world.ledger).count() == 0
 
 
+def test_letters_are_counted(world: World) -> None:
+    """For whoever scrapes."""
+    bury(world, "not JSON")
+
+    assert "headgate_dead_letters 1.0" in world.call("GET", "/metrics").text
+
+
 def test_a_state_change_over_http_is_only_a_reason_to_look(world: World) -> None:
     """Whoever may send events may not say how a run ended: that AWS is asked for."""
     told: list[tuple[str, bool]] = []

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from headgate.aws_lambda.messages import Malformed, Message, Record, family_of, identity_of, read, unwanted
+from headgate.aws_lambda.messages import Malformed, Message, Record, read
+from headgate.aws_lambda.objects import family_of, identity_of, unwanted
 from headgate.aws_lambda.starting import NotStarted, Started, Starter, post, starter
 
 _log: Final = logging.getLogger("headgate.aws_lambda")

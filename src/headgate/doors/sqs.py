@@ -129,6 +129,10 @@ class QueueDoor:
     def start(self) -> None:
         self._thread.start()
 
+    def stop(self) -> None:
+        """Take no more; what is being written is finished."""
+        self._closing.set()
+
     def close(self, patience: float = 10.0) -> None:
         """Take no more. A batch that is being written is given `patience` seconds; a poll that waits is left behind."""
         self._closing.set()
@@ -246,7 +250,7 @@ class QueueDoor:
             except Unavailable as error:
                 failures += 1
                 self._say("the ledger does not take them", str(error))
-                if self._closing.wait(self._delay(failures)):
+                if self._closing.wait(min(self._delay(failures), self._visibility / 3)):
                     self._release(messages, 0)
                     return False
                 self._release(messages, self._visibility)

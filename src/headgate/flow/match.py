@@ -6,7 +6,7 @@ The texts returned here are the recorded reasons of decisions, so each begins wi
 
 from __future__ import annotations
 
-from headgate.aws_lambda.messages import family_of, identity_of, unwanted
+from headgate.aws_lambda.objects import family_of, identity_of, unwanted
 from headgate.model import Event, ObjectFilter, StoredObject
 
 

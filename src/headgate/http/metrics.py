@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from headgate.errors import Unavailable
 from headgate.gate import Gate
+from headgate.ledger import dead
 from headgate.ledger.accepting import Receipt
 from headgate.model import Run
 
@@ -103,7 +104,7 @@ class _Collected(Collector):
             yield CounterMetricFamily(f"headgate_ledger_{name}", f"Ledger {name} committed by this process.", number)
         up = GaugeMetricFamily("headgate_ledger_up", "1 when the ledger could be read for this scrape.")
         try:
-            counts, outbox = ledger.counts(), ledger.outbox()[0]
+            counts, outbox, unread = ledger.counts(), ledger.outbox()[0], ledger.read(dead.count)
         except Unavailable:
             up.add_metric([], 0)
             yield up
@@ -118,3 +119,4 @@ class _Collected(Collector):
         waiting = sum(states.get("WAITING", 0) for states in counts.values())
         yield GaugeMetricFamily("headgate_queue_depth", "Runs that wait for their turn.", value=waiting)
         yield GaugeMetricFamily("headgate_outbox_depth", "Messages still to be told.", value=outbox)
+        yield GaugeMetricFamily("headgate_dead_letters", "Messages of queues that could not be read.", value=unread)

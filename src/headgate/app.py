@@ -28,7 +28,7 @@ from headgate.engines.local import LocalEngine
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import HeadgateError, InUse, LedgerUnavailable, Unavailable
 from headgate.executor.results import notes as request_notes
-from headgate.executor.telling import Told
+from headgate.executor.telling import Told, log_of
 from headgate.flow.announce import Announcer, Subscription
 from headgate.flow.dispatch import Dispatcher
 from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
@@ -169,9 +169,13 @@ class App:
             [Subscription(channel=one.name, on=frozenset(one.on), job=one.job) for one in self.settings.notify]
         )
         told: Callable[[Run], Sequence[Message]] = written if isinstance(self.datahub, EmbeddedDataHub) else _no_message
-        noting = _noting(self.settings)
+        noting, home = _noting(self.settings), self.settings.home
+
+        def log(run: Run) -> str:
+            return log_of(run, home)
+
         ledger.announce = lambda run, was_failing: [
-            *announcer(run, was_failing), *noting.ended(run), *told(run), *request_notes(run)
+            *announcer(run, was_failing), *noting.ended(run), *told(run), *request_notes(run, log)
         ]  # fmt: skip
         ledger.announce_start = noting.started
         ledger.on_claimed = self._dispatcher.start

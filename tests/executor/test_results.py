@@ -106,6 +106,6 @@ def test_whatever_is_reported_fits(result: Mapping[str, Json]) -> None:
 
 def test_only_requests_runs_are_told() -> None:
     """Other runs' ends are nobody's business here."""
-    [message] = results.notes(RUN)
+    [message] = results.notes(RUN, lambda _: "the log")
     assert (message.channel, message.subject) == ("executions", RUN.arguments["--request"])
-    assert list(results.notes(replace(RUN, arguments={}))) == []
+    assert list(results.notes(replace(RUN, arguments={}), lambda _: "")) == []

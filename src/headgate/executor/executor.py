@@ -19,8 +19,8 @@ from headgate.executor.telling import Told
 from headgate.gate import Gate
 from headgate.ledger import executions
 from headgate.ledger.store import wait_for
-from headgate.ports import DataHub, Message
-from headgate.supervision.logs import size
+from headgate.ports import DataHub
+from headgate.supervision.logs import size, tail
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -208,14 +208,15 @@ class Executor:
     def _update(self) -> None:
         """Have DataHub told of the runs under way whose logs have grown, each at most once at a time."""
         live = self._gate.ledger.read(lambda connection: executions.live(connection, self.options.executor_id))
-        shown: dict[str, int] = {}
+        logs, shown = self._gate.settings.home / "logs", dict[str, int]()
         for one in live:
             run = one.run or ""
-            shown[run] = size(self._gate.settings.home / "logs", run)
+            shown[run] = size(logs, run)
             if shown[run] > self._shown.get(run, 0) and one.request.urn not in self._untold:
                 self._untold.add(one.request.urn)
-                payload = {"kind": results.UNDER_WAY, "request": one.request.urn, "run": run}
-                wait_for(self._gate.ledger.tell([Message(results.CHANNEL, one.request.urn, payload)]))
+                log = tail(logs, run, results.LOG_TAIL)
+                told = results.note(one.request.urn, run, log, kind=results.UNDER_WAY)
+                wait_for(self._gate.ledger.tell([told]))
         self._shown = shown
 
     def _told_of(self, urn: str) -> None:

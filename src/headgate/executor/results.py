@@ -6,7 +6,7 @@ Pure functions. A final state is written once, with the report and the end of th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -48,10 +48,18 @@ def status_of(run: Run) -> str:
     return "ABORTED" if run.state is RunState.FAILED and run.detail == LOST else STATUS[run.state]
 
 
-def notes(run: Run) -> Sequence[Message]:
-    """For `Ledger.announce`: that the run of a request is over. What is told is made when it is told."""
+def notes(run: Run, log: Callable[[Run], str]) -> Sequence[Message]:
+    """For `Ledger.announce`: that the run of a request is over. What is told of it is made when it is told.
+
+    `log`: gives the end of the run's log. Only the replica that ran it has that, and any may do the telling.
+    """
     urn = run.arguments.get(REQUEST)
-    return [Message(CHANNEL, urn, {"kind": ENDED, "request": urn, "run": run.id})] if urn else []
+    return [note(urn, run.id, log(run))] if urn else []
+
+
+def note(urn: str, run: str, log: str, *, kind: str = ENDED) -> Message:
+    """That DataHub is to be told how a request's run stands."""
+    return Message(CHANNEL, urn, {"kind": kind, "request": urn, "run": run, "log": log})
 
 
 def proposal(urn: str, aspect: Mapping[str, Json], **headers: str) -> Proposal:

@@ -19,7 +19,7 @@ from headgate.ledger import executions
 from headgate.ledger.executions import Kept, Stage
 from headgate.ledger.store import wait_for
 from headgate.model import RunState
-from headgate.ports import DataHub, Ingestion, Message
+from headgate.ports import DataHub, Ingestion
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -72,13 +72,14 @@ class Rounds:
         if kept.stage is not Stage.TAKEN or kept.run is None:
             return
         run = self._ledger.run(kept.run)
+        if run.state is RunState.STOPPING:
+            return
         if run.ended_at is None:
             signal = self._datahub.aspect(one.urn, requests.SIGNAL)
             if signal is not None:
                 self._taker.accept([requests.read_signal(one.urn, signal)])
             return
-        message = Message(results.CHANNEL, one.urn, {"kind": results.ENDED, "request": one.urn, "run": run.id})
-        wait_for(self._ledger.tell([message]))
+        wait_for(self._ledger.tell([results.note(one.urn, run.id, "")]))
 
     def _signals(self, waiting: Sequence[Kept]) -> list[Change]:
         """Stops of requests that wait here for a place."""

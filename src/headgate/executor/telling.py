@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from headgate.executor.requests import RESULT
 from headgate.gate import Gate
 from headgate.ledger import executions
 from headgate.ledger.executions import Stage
-from headgate.model import Json, Run
+from headgate.model import Json, Run, attempt_id
 from headgate.ports import DataHub
 from headgate.supervision.logs import tail
 
@@ -48,14 +49,14 @@ class Told:
             self.on_told(urn)
             return  # its end is told next
         kept = self._gate.ledger.read(lambda connection: executions.find(connection, [urn])).get(urn)
-        if kept is None or kept.stage is not Stage.TAKEN:
+        if kept is None or kept.stage is not Stage.TAKEN or kept.request.job != run.job:
             _log.warning("a run names a request that was never taken here", request=urn, run=run.id)
             return
-        self._write(urn, run)
+        self._write(urn, run, str(payload.get("log") or "") or log_of(run, self._gate.settings.home))
         self.on_told(urn)
 
-    def _write(self, urn: str, run: Run) -> None:
-        aspect = results.aspect_of(run, self._log_of(run), mark=self.mark)
+    def _write(self, urn: str, run: Run, log: str) -> None:
+        aspect = results.aspect_of(run, log, mark=self.mark)
         found = self._datahub.aspect(urn, RESULT) or {}
         if found.get("status") in _STANDS:
             if found.get("status") != aspect["status"]:
@@ -69,6 +70,7 @@ class Told:
                 self.dropped += 1
             _log.error("DataHub refuses a result for good; dropped", request=urn, run=run.id, why=str(error)[:1000])
 
-    def _log_of(self, run: Run) -> str:
-        name = f"{run.id}_attempt_{run.attempt}" if run.attempt else run.id
-        return tail(self._gate.settings.home / "logs", name, results.LOG_TAIL)
+
+def log_of(run: Run, home: Path) -> str:
+    """The end of the log of the run's last attempt; "" where it is not on this machine."""
+    return tail(home / "logs", attempt_id(run.id, run.attempt), results.LOG_TAIL)

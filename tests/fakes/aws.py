@@ -148,7 +148,7 @@ class FakeAws:
             return
         if kind in _INSTEAD:
             status, instead = _INSTEAD[kind]
-            self._answer(request, status, _as_xml(instead) if operation == "AssumeRole" else instead)
+            self._answer(request, status, _as_xml(instead) if operation in _OF_STS else instead)
             return
         status, answer, headers = self._do(operation, body)
         if kind == "lost":
@@ -207,6 +207,8 @@ class FakeAws:
             "BatchStopJobRun": self._batch_stop_job_run,
             "GetLogEvents": self._get_log_events,
             "AssumeRole": self._assume_role,
+            "GetCallerIdentity": self._get_caller_identity,
+            "GetDatabases": lambda _: (200, {"DatabaseList": []}, {}),
         }
         if operation == "Invoke":  # may take its time
             return self._invoke(body)
@@ -331,6 +333,12 @@ class FakeAws:
             return 200, said, {"X-Amz-Function-Error": "Unhandled", **tail}
         return 200, {"given": body["Payload"]}, tail
 
+    def _get_caller_identity(self, _: dict[str, Any]) -> _Answer:
+        who = f"<Arn>arn:aws:iam::{ACCOUNT}:user/tests</Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
+        result = f"<GetCallerIdentityResult>{who}</GetCallerIdentityResult>"
+        space = "https://sts.amazonaws.com/doc/2011-06-15/"
+        return 200, f'<GetCallerIdentityResponse xmlns="{space}">{result}</GetCallerIdentityResponse>'.encode(), {}
+
     def _assume_role(self, _body: dict[str, Any]) -> _Answer:
         key = f"ASIA{uuid.uuid4().hex[:16].upper()}"
         if self.good_keys is not None:
@@ -389,6 +397,9 @@ def _as_xml(error: Any) -> bytes:
     text = f"<Error><Type>Sender</Type><Code>{said['__type']}</Code><Message>{said['message']}</Message></Error>"
     return f'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{text}</ErrorResponse>'.encode()
 
+
+#: What is answered as STS answers, in XML.
+_OF_STS: Final = frozenset({"AssumeRole", "GetCallerIdentity"})
 
 _INSTEAD: Final[Mapping[str, tuple[int, Any]]] = {
     "throttle": (400, {"__type": "ThrottlingException", "message": "Rate exceeded"}),

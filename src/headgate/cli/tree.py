@@ -14,11 +14,13 @@ from headgate.cli.commands import (
     dead,
     definitions,
     demo,
+    doctor,
     events,
     executor,
     keys,
     lake,
     openlineage,
+    recipes,
     rules,
     runs,
     secrets,
@@ -72,6 +74,7 @@ def _tree() -> typer.Typer:
     tree.command("plan")(configuring.plan)
     tree.command("apply")(configuring.apply)
     tree.command("explain")(configuring.explain)
+    tree.command("doctor")(doctor.doctor)
     tree.command("run")(starting.run)
     tree.command("smoke")(smoke.smoke)
     for name, group in _groups().items():
@@ -89,6 +92,7 @@ def _groups() -> dict[str, typer.Typer]:
         "keys": _group("Keys that calls to the AWS doors are signed with."),
         "secrets": _group("Values that recipes name, kept sealed."),
         "lake": _group("What was ingested."),
+        "recipes": _group("DataHub's recipes."),
         "openlineage": _group("Lineage in the open standard's form."),
         "config": _group("The settings."),
         "datahub": _group("DataHub, made ready."),
@@ -122,6 +126,8 @@ def _groups() -> dict[str, typer.Typer]:
     groups["secrets"].command("rotate")(secrets.rotate)
     groups["lake"].command("query")(lake.query)
     groups["lake"].command("tables")(lake.tables)
+    groups["recipes"].command("check")(recipes.check)
+    groups["recipes"].command("run")(recipes.run)
     groups["openlineage"].command("convert")(openlineage.convert)
     groups["config"].command("show")(configuring.show_config)
     groups["datahub"].command("bootstrap")(datahub.bootstrap)

@@ -102,6 +102,24 @@ def fill(document: Mapping[str, Any], values: Mapping[str, str]) -> Document:
     return cast("Document", _mapped(document, lambda text: _filled(text, values)))
 
 
+def fill_known(document: Mapping[str, Any], values: Mapping[str, str]) -> Document:
+    """The recipe with the values put in that are there; a text that wants another one stays as it is."""
+
+    def filled(one: str) -> str:
+        try:
+            return _filled(one, values)
+        except Invalid:
+            return one
+
+    return cast("Document", _mapped(document, filled))
+
+
+def unknown(document: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """Where the texts are that `fill_known` leaves, by their keys with dots between."""
+    filled = dict(texts(fill_known(document, values)))
+    return [".".join(path) for path, one in filled.items() if _HOLDS.search(one) and _wants(one, values)]
+
+
 def in_files(document: Mapping[str, Any], keep: Callable[[str], str]) -> Document:
     """The recipe with DataHub's directive obeyed: `keep` is given each value to hold, and answers its path."""
 
@@ -137,6 +155,14 @@ def texts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     elif isinstance(document, list):
         for number, value in enumerate(cast("list[Any]", document)):
             yield from texts(value, (*path, str(number)))
+
+
+def _wants(text: str, values: Mapping[str, str]) -> bool:
+    try:
+        _filled(text, values)
+    except Invalid:
+        return True
+    return False
 
 
 def _names(text: str) -> Iterator[tuple[str, bool]]:

@@ -48,7 +48,7 @@ def run(
             started = client.start_for(dataset, arguments, reason)
         else:
             started = _start(client, job or "", arguments, reason)
-        _finish(client, started, wait=wait, output=output)
+        finish(client, started, wait=wait, output=output)
 
 
 def retry(
@@ -62,7 +62,7 @@ def retry(
     settings = session.settings(config)
     logs.of_command(settings)
     with session.writing(settings, working=True) as client:
-        _finish(client, client.retry(run, reason), wait=wait, output=output)
+        finish(client, client.retry(run, reason), wait=wait, output=output)
 
 
 def parse_arguments(given: Sequence[str]) -> dict[str, str]:
@@ -97,7 +97,7 @@ def _advice(name: str, known: Sequence[str]) -> str:
     return f"there are {', '.join(known)}" if known else "headgate.yaml declares none; `headgate init DIR` shows how"
 
 
-def _finish(client: Client, started: Doc, *, wait: bool, output: Output) -> None:
+def finish(client: Client, started: Doc, *, wait: bool, output: Output) -> None:
     """Follow the run where that is asked for or nobody else would run it; then say how it stands."""
     as_json = output is Output.JSON
     if client.remote and not wait:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from headgate.engines.recipe.target import Target
 from headgate.processes import environment
 from headgate.recipes import text
+from headgate.recipes.awsing import uses_aws
 
 #: Where AWS is and as whom, without a secret in it.
 _AWS: Final = frozenset(
@@ -25,9 +26,6 @@ _AWS_PREFIX: Final = "AWS_ENDPOINT_URL"
 _AWS_SECRET: Final = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 )  # fmt: skip
-_AWS_SOURCES: Final = frozenset(
-    {"glue", "headgate-glue", "s3", "athena", "dynamodb", "sagemaker", "redshift", "kinesis"}
-)
 #: Of the variables that a run brings along, those that are masked.
 _SECRET_NAME: Final = re.compile("KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|AUTH", re.IGNORECASE)
 _TOKEN: Final = "DATAHUB_GMS_TOKEN"  # noqa: S105 -- its name
@@ -77,10 +75,3 @@ def handed(
     # a recipe's own ${NAME} wins over a variable of that name, as whoever wrote it meant that one
     plain = [name for name in target.variables if name not in values and not _SECRET_NAME.search(name)]
     return Handed(environ=openly, values={**quietly, **values}, quiet=tuple(quietly), plain=plain)
-
-
-def uses_aws(document: Mapping[str, Any]) -> bool:
-    """Whether the recipe calls AWS, by its source or by a key of its configuration."""
-    if any(name in _AWS_SOURCES for names in text.part_types(document).values() for name in names):
-        return True
-    return any(key.startswith("aws_") for path, _ in text.texts(document) for key in path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -125,6 +126,24 @@ def test_readiness_names_what_is_wrong(project: Path) -> None:
 
     assert not readiness["ready"]
     assert "no such table: outbox" in str(readiness["problems"])
+
+
+def test_missing_credentials_are_said_before_a_run_needs_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a job is to run on AWS and nothing is there to sign with, /readyz warns and says what to set."""
+    with (project / "headgate.yaml").open("a", encoding="utf-8") as file:
+        file.write("datasets: [{default: true, lambda: far-away}]\n")
+    for name in [one for one in os.environ if one.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(project))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with running(project) as app:
+        said = app.readiness()
+        monkeypatch.setenv("AWS_PROFILE", "ours")
+        mended = app.readiness()
+
+    assert said["ready"], "local jobs run"
+    assert "AWS_PROFILE" in str(said["warnings"])
+    assert mended["warnings"] == []
 
 
 def test_looking_needs_no_lock_and_makes_what_is_not_there(project: Path) -> None:

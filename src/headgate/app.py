@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from headgate.aws import Clients
+from headgate.aws.credentials import could_be_found
 from headgate.aws_lambda.messages import StateChange
 from headgate.doors import object_events, sqs
 from headgate.doors.inbox import Inbox
@@ -25,11 +26,14 @@ from headgate.embedded.tables import written
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.local import LocalEngine
+from headgate.engines.recipe import RecipeEngine
+from headgate.engines.recipe.variables import Server
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import HeadgateError, InUse, LedgerUnavailable, Unavailable
 from headgate.executor.results import notes as request_notes
 from headgate.executor.telling import Told, log_of
 from headgate.flow.announce import Announcer, Subscription
+from headgate.flow.clicked import NAMED_BY_ENGINE
 from headgate.flow.dispatch import Dispatcher
 from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
 from headgate.flow.watch import Watch
@@ -46,7 +50,7 @@ from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, forget_server, make_home, note_server, noted_server, place
 from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
 from headgate.runtime.relay import Relay
-from headgate.runtime.secrets import SecretStore
+from headgate.runtime.secrets import SecretStore, resolver
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
 from headgate.settings.record import Emit
@@ -86,6 +90,13 @@ class App:
         if worker:
             engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
             engines.update(_aws_engines(settings, Watch(self.ledger), self.gate, clients))
+            engines["recipe"] = RecipeEngine(
+                settings.home,
+                Watch(self.ledger),
+                settings.project,
+                resolver=resolver(settings, self.ledger, clients),
+                server=lambda: _catalog_of(settings),
+            )
         self._engines = engines
         self.ledger.anywhere = frozenset(name for name, engine in engines.items() if not engine.here_only)
         self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
@@ -120,6 +131,18 @@ class App:
         """What keeps engines from seeing how their runs do: those run on, and nobody hears of their ends."""
         found = ((name, getattr(engine, "problem", None)) for name, engine in self._engines.items())
         return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
+
+    def _aws_troubles(self) -> list[str]:
+        """Whether something would be started on AWS, and there is no place where credentials for it could be found."""
+        jobs = [job.name for job in self.ledger.catalog.jobs.values() if job.engine in NAMED_BY_ENGINE]
+        rules = [rule for rule in self.settings.rules if rule.function or rule.state_machine_arn]
+        if not (jobs or rules) or could_be_found(os.environ):
+            return []
+        what = f"jobs {', '.join(sorted(jobs)[:5])}" if jobs else "what the rules start"
+        return [
+            f"AWS: {what} will be refused, for there are no credentials here; set AWS_PROFILE or AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY for the server"
+        ]
 
     def _queue_troubles(self) -> list[str]:
         """What hinders the queues' doors, and whether there is something they could not read."""
@@ -287,6 +310,7 @@ class App:
             "problems": problems,
             "warnings": [
                 *self.gate.warnings(),
+                *self._aws_troubles(),
                 *self._engine_troubles(),
                 *self._queue_troubles(),
                 *self._secret_troubles(),
@@ -340,6 +364,16 @@ def _queues(settings: Settings, gate: Gate, clients: Clients) -> list[sqs.QueueD
         for number, queue in enumerate(settings.sqs)
         for _ in range(queue.pollers)
     ]
+
+
+def _catalog_of(settings: Settings) -> Server:
+    """The DataHub that recipes without a sink write to; where none is configured, the embedded one, if it is served."""
+    datahub = settings.datahub
+    if datahub.configured:
+        url = datahub.gms_url or f"{datahub.frontend_url.rstrip('/')}/api/gms"
+        return Server(url=url, token=datahub.token.reveal() if datahub.token else "")
+    noted = noted_server(settings.home)
+    return Server(url=noted[0] if noted else "", token=settings.token.reveal() if settings.token else "")
 
 
 def _datahub(settings: Settings) -> tuple[DataHub, Callable[[], None]]:

@@ -82,6 +82,13 @@ class Local:
         found = _pages(lambda before: self._ledger.decisions(run=run, before=before, limit=_PAGE))
         return [shapes.dated_decision_json(one) for one in found][::-1]
 
+    def decided(self, trigger: str) -> Iterator[Doc]:
+        found = _pages(lambda before: self._ledger.decisions(trigger=trigger, before=before, limit=_PAGE))
+        return map(shapes.dated_decision_json, found)
+
+    def status(self) -> Doc:
+        return {}
+
     def log(self, run: str, *, offset: int, attempt: int | None) -> Piece:
         part = self._gate.log(run, offset=offset, attempt=attempt)
         return Piece(part.text, part.next, part.complete)

@@ -67,6 +67,12 @@ class Remote:
     def decisions(self, run: str) -> Sequence[Doc]:
         return list(self._list("/decisions", run=run))[::-1]
 
+    def decided(self, trigger: str) -> Iterator[Doc]:
+        return self._list("/decisions", trigger=trigger)
+
+    def status(self) -> Doc:
+        return self._object("GET", "/status")
+
     def log(self, run: str, *, offset: int, attempt: int | None) -> Piece:
         found = self._object("GET", f"/runs/{_safe(run)}/log", offset=offset, attempt=attempt)
         return Piece(found["text"], found["next"], found["complete"])

@@ -1,0 +1,165 @@
+"""This file is where the doctor is asked from the command line: why did it not run, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headgate.cli import completion, logs, session
+from headgate.cli.client import Client, Doc, EventsWanted, RunsWanted
+from headgate.cli.ending import Failed
+from headgate.cli.options import AsOutput, Config
+from headgate.cli.printing import Output, print_json, say
+from headgate.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from headgate.doctor import Finding
+    from headgate.settings import Settings
+
+
+class What(StrEnum):
+    """What is looked at."""
+
+    TRIGGER = "trigger"
+    S3 = "s3"
+    AWS = "aws"
+    DATAHUB = "datahub"
+
+
+class Asked:
+    """What the doctor asks of Headgate, answered by whoever answers commands."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.served = client.remote
+
+    def jobs(self) -> Sequence[Doc]:
+        return self._client.jobs()
+
+    def triggers(self) -> Sequence[Doc]:
+        return self._client.triggers()
+
+    def runs(self, *, job: str | None = None, trigger: str | None = None, most: int) -> Sequence[Doc]:
+        return list(islice(self._client.runs(RunsWanted(job=job, trigger=trigger)), most))
+
+    def external(self, *, most: int) -> Sequence[Doc]:
+        return list(islice(self._client.runs(RunsWanted(external=True)), most))
+
+    def decided(self, trigger: str, *, most: int) -> Sequence[Doc]:
+        return list(islice(self._client.decided(trigger), most))
+
+    def events(self, *, prefix: str | None = None, door: str | None = None, most: int) -> Sequence[Doc]:
+        return list(islice(self._client.events(EventsWanted(prefix=prefix, door=door)), most))
+
+    def rules(self, *, stale: bool) -> Sequence[Doc]:
+        return self._client.rules(stale=stale)
+
+    def status(self) -> Doc:
+        return self._client.status()
+
+
+def doctor(
+    what: Annotated[
+        What | None, typer.Argument(metavar="[WHAT]", help="trigger NAME, s3, aws or datahub. Default: all of it.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The trigger's name.", autocompletion=completion.triggers)
+    ] = None,
+    *,
+    crontab: Annotated[
+        list[Path] | None,
+        typer.Option("--crontab", metavar="FILE", help="datahub: look for ingestions in this file, too; repeatable."),
+    ] = None,
+    output: AsOutput = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Find out why something did not run: what is wrong, how one knows, and the command that mends it.
+
+    Nothing is changed. The exit code is 0 when nothing is wrong, 1 when something is, 3 when something could not be
+    looked at.
+    """
+    if (what is What.TRIGGER) != (name is not None):
+        raise Invalid("name the trigger after `doctor trigger` (see `headgate triggers list`), and nothing else")
+    settings = session.settings(config)
+    logs.of_command(settings)
+    with session.reading(settings) as client:
+        found = list(_look(what, name, Asked(client), settings, crontab or ()))
+    told = [_shape(about, one) for about, one in sorted(found, key=lambda pair: pair[1].rank)]
+    if output is Output.JSON:
+        print_json(told)
+    else:
+        _show(told)
+    _end(told)
+
+
+def _look(
+    what: What | None,
+    name: str | None,
+    records: Asked,
+    settings: Settings,
+    crontabs: Sequence[Path],  # noqa: ARG001
+) -> Iterator[tuple[str, Finding]]:
+    """What is found, each with what it is about."""
+    if what is What.TRIGGER and name is not None:
+        yield from _of(f"trigger {name}", _trigger(name, records, settings))
+    if what is None:
+        for one in records.triggers():
+            found = _trigger(str(one["name"]), records, settings)
+            # in the whole, what is merely idle is not worth a line
+            yield from _of(f"trigger {one['name']}", [each for each in found if not _idle(each)])
+
+
+def _trigger(name: str, records: Asked, settings: Settings) -> list[Finding]:
+    from headgate.doctor.trigger import diagnose  # noqa: PLC0415 - `--help` needs none of it
+
+    return diagnose(name, records, settings, datetime.now(UTC))
+
+
+def _idle(found: Finding) -> bool:
+    from headgate.doctor import Rank  # noqa: PLC0415 - as above
+
+    return found.rank is Rank.NOTE
+
+
+def _of(about: str, found: Iterable[Finding]) -> Iterator[tuple[str, Finding]]:
+    for one in found:
+        yield about, one
+
+
+def _shape(about: str, one: Finding) -> dict[str, Any]:
+    return {
+        "about": about,
+        "rank": int(one.rank),
+        "kind": one.rank.name.lower(),
+        "what": one.what,
+        "evidence": one.evidence,
+        "mend": one.mend or None,
+    }
+
+
+def _show(told: Sequence[Mapping[str, Any]]) -> None:
+    """For people: what it is, how one knows, what mends it, a line each."""
+    if not told:
+        say("Nothing is wrong that can be seen.")
+    for number, one in enumerate(told, 1):
+        say(f"{number}. {one['kind'].upper()} · {one['about']}: {one['what']}")
+        say(f"   seen: {one['evidence']}")
+        if one["mend"]:
+            say(f"   mend: {one['mend']}")
+
+
+def _end(told: Sequence[Mapping[str, Any]]) -> None:
+    """Exit 1 where something is wrong, 3 where only nobody knows."""
+    from headgate.doctor.finding import WRONG, Rank  # noqa: PLC0415 - as above
+
+    if any(one["rank"] in WRONG for one in told):
+        raise Failed
+    unseen = sum(one["rank"] == Rank.UNSEEN for one in told)
+    if unseen:
+        raise Unavailable(f"{unseen} of {len(told)} things could not be looked at, so nobody knows whether all is well")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.executor.requests import Ignored, Kill, arguments_of, cause_of, implicit_job_of, read_change, read_input
@@ -149,6 +149,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(sorted([*change(), *INPUT, *SIGNAL, "recipe", "value", "contentType", "id", "string"]))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(NAMES, JSON, max_size=8), st.dictionaries(NAMES, JSON, max_size=8))
 def test_nothing_that_comes_breaks_the_reader(outer: dict[str, Any], inner: dict[str, Any]) -> None:
     """Whatever DataHub (or somebody in its place) says, it is a request, a stop, or ignored."""

@@ -314,11 +314,10 @@ def test_a_preview_reads_no_further(tmp_path: Path) -> None:
         }
         pipeline = Pipeline.create(recipe, preview_mode=True, preview_workunits=30, report_to=None)
         pipeline.run()
-        calls = len(fake.calls)
-    assert isinstance(pipeline.source, HeadgateGlueSource)
+        assert isinstance(pipeline.source, HeadgateGlueSource)
+
+        assert len(fake.calls) <= 4
+        assert not [one for one in threading.enumerate() if one.name.startswith("glue")]
     del pipeline
     gc.collect()
-
-    assert calls <= 4
-    assert not [one for one in threading.enumerate() if one.name.startswith("glue")]
     assert gc.get_threshold() == before

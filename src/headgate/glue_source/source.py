@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from datahub.configuration.common import ConfigModel
@@ -102,6 +102,7 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         self._make = Makers(config, self.catalog.partition(config.aws_region))
         self._views = Views(config, ctx.graph)
         self._links = Links(self._make, self.catalog, self.report, ctx.graph)
+        self._pages: Generator[tuple[str, list[Wire]] | Unread] | None = None
         self._urns = set[str]()  #: of tables and views that were handed on
         self._of_storage: list[tuple[str, Json]] = []  #: lineage that is said of S3 and Iceberg
         of_any = WorkunitProcessorContext(
@@ -150,6 +151,8 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         return self.report
 
     def close(self) -> None:
+        if self._pages:
+            self._pages.close()  # a preview ends before they do
         self._views.close()
         self.catalog.close()
         super().close()
@@ -171,7 +174,8 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         for database in databases:
             yield from self._reported(self._make.containers(database))
         here = {str(one["Name"]): self._make.here(one) for one in databases}
-        for found in self.catalog.tables(here):
+        self._pages = self.catalog.tables(here)
+        for found in self._pages:
             if isinstance(found, Unread):
                 self._unread(found)
                 continue

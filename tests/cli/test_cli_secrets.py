@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 
@@ -33,6 +35,27 @@ def test_a_server_keeps_it_for_us(served: Project) -> None:
     served.ok("secrets", "set", "DB", stdin=VALUE)
     assert [one["name"] for one in served.json("secrets", "list")] == ["DB"]
     assert served.ok("secrets", "rotate") == "all are sealed with the first key\n"
+
+
+def test_a_value_that_is_typed_is_asked_for_twice_and_not_shown(project: Project) -> None:
+    """On a terminal: what is typed is not echoed, and a slip of the finger keeps nothing."""
+    screen, terminal = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "headgate", "secrets", "set", "DB"], cwd=project.folder, env=environment(),
+        stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+    ) as typed:  # fmt: skip
+        os.close(terminal)
+        seen = b""
+        for prompt, answer in ((b"(not shown): ", VALUE), (b"Once more: ", VALUE + "!")):
+            while not seen.endswith(prompt):
+                seen += os.read(screen, 1024)
+            os.write(screen, answer.encode() + b"\n")
+        with contextlib.suppress(OSError):  # so a terminal tells that nobody has it open any more
+            while more := os.read(screen, 1024):
+                seen += more
+        os.close(screen)
+
+    assert (typed.returncode, b"not the same" in seen, VALUE.encode() in seen) == (2, True, False), seen
 
 
 def test_a_value_on_the_command_line_is_refused(project: Project) -> None:

@@ -12,7 +12,7 @@ import typer
 from headgate.cli import logs, session
 from headgate.cli.ending import Failed
 from headgate.cli.options import AsOutput, Config, Reason
-from headgate.cli.printing import Output, interactive, note, print_json, print_table, say
+from headgate.cli.printing import Output, print_json, print_table, say
 from headgate.errors import Invalid
 
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="The secret's name, as in a recipe's ${NAME}.")]
@@ -91,12 +91,11 @@ def _value(name: str, file: Path | None) -> str:
     """What is to be kept. Raises Invalid where it is no text."""
     if file is not None:
         return _text(file.read_bytes(), str(file))
-    if not interactive():
+    if not sys.stdin.isatty():
         return _text(sys.stdin.buffer.read(), "standard input")
     first = getpass.getpass(f"Value of {name} (not shown): ")
     if getpass.getpass("Once more: ") != first:
         raise Invalid("the two are not the same; nothing was kept")
-    note("")
     return first
 
 

@@ -34,6 +34,7 @@ def call_warm(call: str, arguments: Sequence[str], environ: dict[str, str], secr
         os.environ.update(environ)
         _secrets.update(secrets)
         time.tzset()
+        _open_streams()
         code = _call(call, arguments)
     except BaseException:  # noqa: BLE001 -- a job's end, whatever it is, is told by code and traceback
         traceback.print_exc()
@@ -55,6 +56,14 @@ def main() -> None:
     _secrets.update(read_secrets())
     code = _call(config["call"], config["arguments"])
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """Open standard output and error anew: those of the warm process remember what descriptors 1 and 2 were there."""
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 -- it stays open, and has no path
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def read_secrets() -> dict[str, str]:

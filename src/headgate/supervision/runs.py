@@ -29,6 +29,7 @@ class Work:
     #: Handed over in memory and by pipe, see `headgate.supervision.calling.secrets`: never on disk, in argv or in the
     #: environment. What the process writes to its log is masked.
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    plain: Sequence[str] = ()  #: names of those that are no secrets after all, and are not masked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,11 +118,13 @@ class _Shim:
     def _open_log(self) -> int:
         """What the job writes to: its log, or with secrets a pipe whose other end masks what goes to the log."""
         log = starting.open_log(self.directory, str(self.spec.get("note") or ""))
-        if not self.secrets:
+        plain = self.spec.get("plain") or ()
+        masked = [value for name, value in self.secrets.items() if name not in plain]
+        if not masked:
             return log
         from headgate.supervision.pumping import Pump  # noqa: PLC0415 -- most shims need none, and stay small
 
-        self.pump = Pump(log, self.secrets.values())
+        self.pump = Pump(log, masked)
         return self.pump.end
 
     def _fork(self, environ: dict[str, str], log: int, enforced: set[str]) -> starting.Held:

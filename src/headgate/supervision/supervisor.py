@@ -153,6 +153,7 @@ class Supervisor:
             "notify": self._notices.name,
             "argv": list(work.argv),
             "executable": work.executable,
+            "plain": list(work.plain),
         }
         if not work.call:
             return self._launchers.command(directory, spec, work.environ, work.secrets)

@@ -28,8 +28,7 @@ class Log:
         return text, following, attempt in self.over and following == len(self.texts[attempt])
 
     def look(self, attempt: str, begun: int, last: int) -> list[LogEvent]:
-        self.lines.look()
-        return list(self.lines.of(attempt, attempt, Span(begun, last)))
+        return list(self.lines.of(attempt, attempt, Span(begun, last), self.lines.look()))
 
 
 def test_lines_nobody_followed_lie_between_start_and_last_write() -> None:
@@ -58,32 +57,49 @@ def test_an_unfinished_line_is_given_once_it_is_whole() -> None:
     assert [one.text for one in log.look("a", 0, 1)] == ["one", "two"]
 
 
-@given(st.lists(st.lists(st.integers(0, 2), max_size=6), min_size=1, max_size=8))
-def test_who_follows_by_time_misses_nothing_and_sees_nothing_twice(rounds: list[list[int]]) -> None:
-    """As `aws logs tail --follow` does it: from the newest time on, without the ids it has seen at that time."""
+class Follower:
+    """As `aws logs tail --follow` does it: from the newest time on, without the ids it has seen."""
+
+    def __init__(self, log: Log, names: set[str]) -> None:
+        self.log, self.names = log, names
+        self.seen: list[LogEvent] = []
+
+    def poll(self, spans: dict[str, Span]) -> None:
+        newest, ids = max([0, *(one.at for one in self.seen)]), {one.id for one in self.seen}
+        look = self.log.lines.look()
+        found = [one for name in self.names & set(spans) for one in self.log.lines.of(name, name, spans[name], look)]
+        self.seen += [one for one in sorted(found) if one.at >= newest and one.id not in ids]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["write a", "write b", "write c", "all", "a and b", "only c"]), st.integers(1, 9_000)
+        ),
+        max_size=40,
+    )
+)
+def test_who_follows_by_time_misses_nothing_and_sees_nothing_twice(steps: list[tuple[str, int]]) -> None:
+    """Whatever is written when, and whoever else looks at which of the logs meanwhile."""
     log = Log()
-    seen: list[LogEvent] = []
-    newest, started, written = 0, {}, 0
-    for number, those in enumerate(rounds):
-        for which in those:
-            name = f"s{which}"
-            started.setdefault(name, int(log.now * 1000))
-            log.texts[name] = log.texts.get(name, "") + f"line {number} {written}\n"
-            written += 1
-        log.now += 1
-        log.lines.look()
-        last = int(log.now * 1000) - 300
-        found = sorted(
-            one for name in log.texts for one in log.lines.of(name, name, Span(started[name], max(last, started[name])))
-        )
-        ids = {one.id for one in seen}
-        seen += [one for one in found if one.at >= newest and one.id not in ids]
-        newest = max([newest, *(one.at for one in seen)])
-        log.now += 4
-    assert len(seen) == written
-    assert len({one.id for one in seen}) == written
-    for name in log.texts:
-        assert [one.text for one in seen if one.stream == name] == log.texts[name].splitlines()
+    followers = {
+        "all": Follower(log, {"a", "b", "c"}), "a and b": Follower(log, {"a", "b"}), "only c": Follower(log, {"c"}),
+    }  # fmt: skip
+    spans: dict[str, Span] = {}
+    for number, (step, later) in enumerate([*steps, *((name, 1) for name in followers)]):
+        log.now += later / 1000
+        what, _, name = step.partition(" ")
+        if what == "write":
+            at = int(log.now * 1000)
+            spans[name] = Span(spans[name].begun if name in spans else at, at)
+            log.texts[name] = log.texts.get(name, "") + f"line {number}\n"
+        else:
+            followers[step].poll(spans)
+    for follower in followers.values():
+        times = [one.at for one in follower.seen]
+        assert times == sorted(times)
+        for name in follower.names & set(spans):
+            assert [one.text for one in follower.seen if one.stream == name] == log.texts[name].splitlines()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from headgate.errors import HeadgateError, Invalid, NotFound, Unavailable
 from headgate.gate import Gate
 from headgate.http.aws_wire import Call, Fault, unknown_operation
 from headgate.http.glue import model
-from headgate.http.log_events import LogEvent, LogLines, Span
+from headgate.http.log_events import LogEvent, LogLines, Look, Span
 from headgate.http.log_pattern import matcher
 from headgate.model import Json, Run, attempt_id
 from headgate.supervision import records
@@ -111,8 +111,8 @@ class LogsService:
         group, name = self._group_of(body), str(body["logStreamName"])
         stream = self._stream(group, name)
         first, last = body.get("startTime", 0), body.get("endTime", 1 << 62)
-        self._lines.look()
-        events = [one for one in self._events(group, stream) if first <= one.at < last]
+        look = self._lines.look()
+        events = [one for one in self._events(group, stream, look) if first <= one.at < last]
         limit = min(int(body.get("limit") or _MOST_EVENTS), _MOST_EVENTS)
         begin, end = _window(body.get("nextToken"), len(events), limit, from_head=bool(body.get("startFromHead")))
         return {
@@ -136,8 +136,8 @@ class LogsService:
             streams = [self._stream(group, name) for name in names]
         else:
             streams = [one for one in self._of_group(group, prefix, since=first) if one.name.startswith(prefix)]
-        self._lines.look()
-        found = heapq.merge(*(self._events(group, one) for one in streams))
+        look = self._lines.look()
+        found = heapq.merge(*(self._events(group, one, look) for one in streams))
         fitting = (one for one in found if first <= one.at <= last and _key(one) > since and fits(one.text))
         limit = min(int(body.get("limit") or _MOST_EVENTS), _MOST_EVENTS)
         page = [one for one, _ in zip(fitting, range(limit + 1), strict=False)]
@@ -207,12 +207,12 @@ class LogsService:
             raise Fault("ResourceNotFoundException", _NO_STREAM)
         return found
 
-    def _events(self, group: str, stream: Stream) -> Sequence[LogEvent]:
+    def _events(self, group: str, stream: Stream, look: Look) -> Sequence[LogEvent]:
         run = stream.run
         if group == ERROR:
             ended = run.ended_at is not None and run.error and stream.attempt == attempt_id(run.id, run.attempt)
             return [LogEvent(_last(run), stream.name, 0, str(run.error))] if ended else []
-        return self._lines.of(stream.attempt, stream.name, Span(stream.begun, self._written(stream)))
+        return self._lines.of(stream.attempt, stream.name, Span(stream.begun, self._written(stream)), look)
 
     def _written(self, stream: Stream) -> int:
         """When the log was written last."""

@@ -1,8 +1,8 @@
 """This file is where the lines of runs' logs become CloudWatch's log events, with times that never change.
 
 A log has no times of its own. The lines of one that nobody followed are spread evenly between its run's start and its
-last write; a line that came while somebody looked has the time of that look. What was given out is remembered, so that
-whoever follows by time (`aws logs tail --follow`) misses no line and sees none twice.
+last write. Once somebody has looked, lines that are new lie between that look and the last write: never before a time
+that was given out already. So whoever follows by time (`aws logs tail --follow`) misses no line and sees none twice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MOST_BYTES: Final = 16 << 20  #: of a log; what comes after is for `headgate runs logs`
+_LATE: Final = 5_000  #: milliseconds by which a run may show up after it began
 _REMEMBERED: Final = 2_000  #: streams
 _MOST_KEPT: Final = 64 << 20  #: characters of all of them; those nobody looked at longest are read again when needed
 
@@ -47,6 +48,14 @@ class Span:
     last: int  #: its last write; or its run's end
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One call that looks at logs, in milliseconds since the epoch."""
+
+    now: int  #: no line that it sees has a later time
+    before: int  #: when somebody looked last; 0: nobody did
+
+
 @dataclass(slots=True)
 class _Seen:
     """What was given out of a log."""
@@ -57,6 +66,7 @@ class _Seen:
     rest: str = ""  #: of a line that is not finished
     over: bool = False
     size: int = 0  #: characters of the lines
+    looked: int = 0  #: when somebody looked at it last
 
 
 class LogLines:
@@ -68,24 +78,23 @@ class LogLines:
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._kept = 0  #: characters
-        self._looked = 0  #: when somebody looked at any log last; 0 before the first look
+        self._looked = 0
 
-    def look(self) -> None:
-        """Somebody is about to look: lines that are new then came since the last look."""
+    def look(self) -> Look:
+        """Somebody is about to look at some of them."""
         with self._lock:
-            self._now, self._before = int(self._clock() * 1000), self._looked
-            self._looked = self._now
+            look = Look(int(self._clock() * 1000), self._looked)
+            self._looked = look.now
+            return look
 
-    _now = 0
-    _before = 0
-
-    def of(self, attempt: str, stream: str, span: Span) -> Sequence[LogEvent]:
+    def of(self, attempt: str, stream: str, span: Span, look: Look) -> Sequence[LogEvent]:
         """Every whole line of an attempt's log so far; of one that is over the unfinished last one, too."""
         with self._lock:
             seen = self._seen.setdefault(attempt, _Seen())
             self._seen.move_to_end(attempt)
             if not seen.over:
-                self._read_on(attempt, seen, span)
+                self._read_on(attempt, seen, span, look)
+            seen.looked = max(seen.looked, look.now)
             while len(self._seen) > 1 and (len(self._seen) > _REMEMBERED or self._kept > _MOST_KEPT):
                 _, gone = self._seen.popitem(last=False)
                 self._kept -= gone.size
@@ -94,7 +103,7 @@ class LogLines:
                 for number, (at, text) in enumerate(zip(seen.times, seen.lines, strict=True))
             ]
 
-    def _read_on(self, attempt: str, seen: _Seen, span: Span) -> None:
+    def _read_on(self, attempt: str, seen: _Seen, span: Span, look: Look) -> None:
         new: list[str] = []
         while seen.offset < MOST_BYTES:
             text, following, over = self._read(attempt, seen.offset)
@@ -111,10 +120,11 @@ class LogLines:
             seen.rest = ""
         if not new:
             return
-        first = seen.times[-1] if seen.times else span.begun
-        # written since somebody looked: who follows goes on from the time of that look
-        last = max(span.last if span.last <= self._before or not self._before else self._now, first)
-        first = max(first, self._before) if self._before and last > self._before else first
+        first = max(seen.times[-1] if seen.times else span.begun, seen.looked)
+        if not seen.looked and look.before and span.last > look.before - _LATE:
+            # a run that has only just shown up: who follows the group has been given times up to that look
+            first = max(first, look.before)
+        last = max(min(span.last, look.now), first)
         step = (last - first) / max(len(new), 1)
         seen.times += [round(first + step * (number + 1)) for number in range(len(new))]
         seen.lines += new

@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from fakes.frontend import FakeFrontend
 from served import World, serving
 
 from headgate.http.answers import MAX_BODY
@@ -140,6 +141,16 @@ def test_no_preflight_is_answered(world: World) -> None:
 def test_at_ones_own_machine_calls_pass_however_they_are_signed(world: World, authorization: str) -> None:
     """Not at all, by keys nobody knows, by what is no signature."""
     assert ask(world, authorization=authorization).status_code == 200
+
+
+def test_before_a_datahub_calls_are_ours_and_need_a_key(url: str, frontend: FakeFrontend) -> None:
+    """None of them reaches the frontend; without X-Amz-Target a POST to / is the frontend's."""
+    asked = len(frontend.asked)
+    answer = httpx.post(url, content=b"{}", headers=TARGET, trust_env=False)
+    assert code(answer) == "MissingAuthenticationTokenException"
+    assert len(frontend.asked) == asked
+    httpx.post(url, content=b"{}", trust_env=False)
+    assert [(one.method, one.target) for one in frontend.asked[asked:]] == [("POST", b"/")]
 
 
 # -- keys

@@ -50,7 +50,7 @@ def begin(replica: Replica, key: str = "") -> str | Exception:
     wish = Wish(workflow="w", event=event, properties={"y": "2"}, actor="ann")
     try:
         return wait_for(replica.ledger.write_knowing(lambda batch, known: glue_workflows.start(batch, known, wish)))
-    except NotFound as error:
+    except (NotFound, AtLimit) as error:
         return error
 
 
@@ -216,6 +216,26 @@ def test_a_stopped_workflow_run_fires_nothing(replicas: Replicas) -> None:
     assert (seen(one, run).status, one.runs("b")) == ("STOPPED", [])
     page = one.ledger.read(lambda connection: glue_workflows.page(connection, "w", before=None, limit=5))
     assert ([found.id for found in page.items], page.next) == ([run], None)
+
+
+def test_old_workflow_runs_are_forgotten_with_their_runs(replicas: Replicas) -> None:
+    """One that is under way stays, however old it is."""
+    one = replicas.make()
+    flow(one)
+    old, live = str(begin(one)), str(begin(one))
+    finished = next(run for run in one.runs("a") if run.root == old)
+    one.start(finished)
+    one.end(finished, RunState.FAILED)
+    for _ in range(3):
+        wait_for(one.ledger.forget(now().timestamp() + 60))
+
+    def kept() -> list[str]:
+        page = one.ledger.read(lambda connection: glue_workflows.page(connection, "w", before=None, limit=9))
+        return [run.id for run in page.items]
+
+    assert kept() == [live]
+    assert [str(run.root) for run in one.runs("a")] == [live]
+    assert one.sql("select count(*) from glue_workflow_action")[0][0] == 1
 
 
 def test_a_bookmark_is_set_back(replicas: Replicas) -> None:

@@ -32,7 +32,7 @@ _decode: Final = msgspec.json.Decoder().decode
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-class Fault(HeadgateError):
+class Fault(Invalid):
     """An error in AWS's own words; SDKs raise it as `client.exceptions.<code>`."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
 from headgate.catalog import Catalog
-from headgate.errors import NotFound
+from headgate.errors import Conflict, NotFound
 from headgate.ledger import catalogs, dialects, reading, rows, schema
 from headgate.ledger.recorder import Recorder
 from headgate.ledger.runs import WORKFLOW_RUN, Row, Wanted
@@ -98,12 +98,11 @@ class WorkflowRun:
         return max([*ends, self.stopped_at or 0.0], default=0.0) or self.created_at
 
 
-class AtLimit(NotFound):
+class AtLimit(Conflict):
     """The workflow has as many runs as it may."""
 
     def __init__(self, name: str) -> None:
-        super().__init__("place for a run of workflow", name)
-        self.args = (f"Concurrent runs exceeded for workflow: {name}.",)
+        super().__init__(f"Concurrent runs exceeded for workflow: {name}.")
 
 
 def find(connection: Connection, name: str) -> Workflow | None:
@@ -362,3 +361,12 @@ def resume(batch: Batch, catalog: Catalog, earlier: WorkflowRun, wish: Wish) -> 
                 )
     dialects.insert_many(batch.connection, schema.latch, latches)
     return id_
+
+
+def forget(connection: Connection, before: float) -> None:
+    """Delete runs of workflows that began before then and are over; the runs of their jobs have gone by themselves."""
+    run, action = schema.glue_workflow_run, schema.glue_workflow_action
+    live = sa.select(action.c.workflow_run).join(schema.run, schema.run.c.id == action.c.run)
+    old = sa.select(run.c.id).where(run.c.created_at < before, run.c.id.not_in(live))
+    connection.execute(action.delete().where(action.c.workflow_run.in_(old)))
+    connection.execute(run.delete().where(run.c.created_at < before, run.c.id.not_in(live)))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
-from headgate.ledger import dialects, rows, schema
+from headgate.ledger import dialects, glue_workflows, rows, schema
 from headgate.ledger.writer import Batch
 from headgate.ports import Message
 
@@ -218,4 +218,5 @@ def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
         # those of one firing; the one latch of mode `any` waits however long it takes
         connection.execute(schema.latch.delete().where(schema.latch.c.root != "", schema.latch.c.at < before))
         connection.execute(schema.worker.delete().where(schema.worker.c.until < before))
+        glue_workflows.forget(connection, before)
     return gone, [row.id for row in runs]

@@ -58,7 +58,7 @@ sqs:
         ("sqs: [{}]", "sqs[0]: expected the key 'queue_url'"),
         ("sqs: [uploads]", "sqs[0]: expected a mapping"),
         ("sqs: [{queue_url: uploads}]", "expected a queue's URL"),
-        (f"sqs: [{{queue_url: '{QUEUE}', queu: 1}}]", "there is no key 'queu' in sqs[0]"),
+        (f"sqs: [{{queue_url: '{QUEUE}', queue: 1}}]", "there is no key 'queue' in sqs[0]"),
         (f"sqs: [{{queue_url: '{QUEUE}'}}, {{queue_url: '{QUEUE}'}}]", "this queue is read already"),
         (f"sqs: [{{queue_url: '{QUEUE}', poison_after: 0}}]", "expected a whole number from 1 to 1000"),
         ("functions: {f: {}}", "functions.f: expected the key 'handler'"),

@@ -138,3 +138,15 @@ def test_datahub_sees_the_log_while_it_runs(tmp_path: Path, monkeypatch: pytest.
         go.touch()
         until_status(gms, urn, "SUCCESS")
         assert "over" in gms.result(urn)["report"]
+
+
+def test_a_connection_is_tested(tmp_path: Path) -> None:
+    """The task TEST_CONNECTION has a job of its own, and tells DataHub's connection report as its own kind."""
+    report = {"basic_connectivity": {"capable": False, "failure_reason": "no such host"}}
+    with RequestGms() as gms, executing(tmp_path, gms) as app:
+        recipe = script(f"echo '{json.dumps({'connection': report})}' > \"$HEADGATE_RESULT\"")
+        urn = gms.ask(recipe, task="TEST_CONNECTION")
+        until_status(gms, urn, "SUCCESS")
+        told = gms.result(urn)["structuredReport"]
+        assert (told["type"], json.loads(told["serializedValue"])) == ("TEST_CONNECTION", report)
+        assert runs(app)[0].job == "ingestion:test-connection"

@@ -56,23 +56,45 @@ datahub: {{server: "{gms}", token: {token}}}
 """
 
 
-def recipe(folder: Path) -> dict[str, Any]:
-    """Real: three datasets' status, from one file to another."""
-    given = [
-        {"entityType": "dataset", "entityUrn": f"urn:li:dataset:(urn:li:dataPlatform:glue,db.t{number},PROD)",
-         "changeType": "UPSERT", "aspectName": "status", "aspect": {"json": {"removed": False}}}
-        for number in range(3)
-    ]  # fmt: skip
-    (folder / "given.json").write_text(json.dumps(given), "utf-8")
-    return {
-        "source": {"type": "file", "config": {"path": str(folder / "given.json")}},
-        "sink": {"type": "file", "config": {"filename": str(folder / "out.json")}},
-    }
+#: A source that begins, waits to be told to go on, and then has three datasets.
+SOURCE = """\
+import time
+from pathlib import Path
+
+from datahub.emitter.mcp import MetadataChangeProposalWrapper
+from datahub.ingestion.api.source import Source, SourceReport
+from datahub.metadata.schema_classes import StatusClass
+
+
+class Slow(Source):
+    def __init__(self, config, ctx):
+        super().__init__(ctx)
+        self.config = config
+        self.report = SourceReport()
+
+    @classmethod
+    def create(cls, config_dict, ctx):
+        return cls(config_dict, ctx)
+
+    def get_workunits_internal(self):
+        print("begun", flush=True)
+        while not Path(self.config["go"]).exists():
+            time.sleep(0.02)
+        print("gone on", flush=True)
+        for number in range(3):
+            urn = f"urn:li:dataset:(urn:li:dataPlatform:glue,db.t{number},PROD)"
+            yield MetadataChangeProposalWrapper(entityUrn=urn, aspect=StatusClass(removed=False)).as_workunit()
+
+    def get_report(self):
+        return self.report
+"""
 
 
 @contextmanager
-def program(folder: Path, words: list[str], env: Mapping[str, str]) -> Generator[subprocess.Popen[bytes]]:
-    """A program until SIGTERM ends it, which it must obey with exit code 0."""
+def program(
+    folder: Path, words: list[str], env: Mapping[str, str], *, killed: bool = False
+) -> Generator[subprocess.Popen[bytes]]:
+    """A program until SIGTERM ends it, which it must obey with exit code 0; or until it is `killed` with -9."""
     with (folder / "program.log").open("ab") as log:
         process = subprocess.Popen(
             words, cwd=folder, env=environment(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -80,38 +102,45 @@ def program(folder: Path, words: list[str], env: Mapping[str, str]) -> Generator
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
         code = process.wait(DEADLINE)
-    assert code == 0, (folder / "program.log").read_text("utf-8")
-
-
-def succeeded(gms: RequestGms, urn: str, process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
-    """The request's result, which must be SUCCESS."""
-    until(lambda: process.poll() is not None or gms.status(urn) not in ("", "RUNNING"), f"{urn} to end")
-    said = (folder / "program.log").read_text("utf-8")
-    assert gms.status(urn) == "SUCCESS", f"{gms.result(urn)}\n{said}"
-    return gms.result(urn)
+    assert code == (-signal.SIGKILL if killed else 0), (folder / "program.log").read_text("utf-8")
 
 
 def test_the_seeds_file_is_carried_out_as_it_is(tmp_path: Path) -> None:
-    """`headgate executor -c` with the seed's text: a real ingestion, its report and log in DataHub."""
+    """`headgate executor -c` with the seed's text, killed with -9 in the middle: the ingestion goes on, and is told."""
     project = Project(tmp_path, "jobs: {}\n")
     (tmp_path / "executor.yml").write_text(SEEDS_FILE, "utf-8")
+    (tmp_path / "slow_source.py").write_text(SOURCE, "utf-8")
+    recipe = {
+        "source": {"type": "slow_source.Slow", "config": {"go": str(tmp_path / "go")}},
+        "sink": {"type": "file", "config": {"filename": str(tmp_path / "out.json")}},
+    }
     with RequestGms() as gms:
         host, port = gms.url.removeprefix("http://").split(":")
         env = {"DATAHUB_GMS_HOST": host, "DATAHUB_GMS_PORT": port, "DATAHUB_GMS_TOKEN": TOKEN}
         words = [sys.executable, "-m", "headgate", "executor", "-c", "executor.yml"]
+        urn = gms.ask(recipe)
+        with program(tmp_path, words, env, killed=True) as process:
+            until(lambda: process.poll() is not None or "begun" in log_of(tmp_path), "the ingestion to begin")
+        (tmp_path / "go").touch()
         with program(tmp_path, words, env) as process:
-            urn = gms.ask(recipe(tmp_path))
-            told = succeeded(gms, urn, process, tmp_path)
-            listed = project.json("runs", "list")
+            until(lambda: process.poll() is not None or gms.status(urn) not in ("", "RUNNING"), f"{urn} to end")
+            [run] = project.json("runs", "list")
+        told = gms.result(urn)
+        assert told["status"] == "SUCCESS", told
         report = json.loads(told["structuredReport"]["serializedValue"])
         assert report["source"]["report"]["events_produced"] == 3
         assert report["sink"]["report"]["total_records_written"] == 3
-        assert "log" in told["report"]
-        assert [(one["job"], one["state"]) for one in listed] == [("ingestion:glue", "SUCCEEDED")]
+        assert told["report"].index("begun") < told["report"].index("gone on")
+        assert (run["job"], run["state"]) == ("ingestion:glue", "SUCCEEDED")
         assert len(json.loads((tmp_path / "out.json").read_text("utf-8"))) == 3
         assert TOKEN not in (tmp_path / "program.log").read_text("utf-8")
+
+
+def log_of(folder: Path) -> str:
+    """The logs of all runs so far."""
+    return "".join(one.read_text("utf-8") for one in (folder / ".headgate" / "logs").glob("jr_*/log"))
 
 
 def test_a_token_without_the_right_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -168,7 +168,6 @@ class Executor:
     def _work(self) -> None:
         taker = self._taking()
         rounds = Rounds(self._gate, self._datahub, taker, self.options.executor_id)
-        most = MOST_AT_START
         last = dict.fromkeys(("round", "update", "forget"), -math.inf)
         while not self._closing.is_set():
             taker.woken.clear()
@@ -176,11 +175,11 @@ class Executor:
             pause = self._poll_every
             try:
                 every = ROUND_EVERY if self._streaming else self._poll_every
-                if now - last["round"] >= every or self._look_now.is_set():
+                missed = self._look_now.is_set()  # nobody knows for how long we heard nothing
+                if now - last["round"] >= every or missed:
                     self._look_now.clear()
+                    self._look(rounds, MOST_AT_START if missed or last["round"] < 0 else MOST)
                     last["round"] = now
-                    self._look(rounds, most)
-                    most = MOST
                 if now - last["update"] >= UPDATE_EVERY:
                     last["update"] = now
                     self._update()

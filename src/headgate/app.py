@@ -371,7 +371,8 @@ def _catalog_of(settings: Settings) -> Server:
     datahub = settings.datahub
     if datahub.configured:
         url = datahub.gms_url or f"{datahub.frontend_url.rstrip('/')}/api/gms"
-        return Server(url=url, token=datahub.token.reveal() if datahub.token else "")
+        token, secret = (one.reveal() if one else "" for one in (datahub.token, datahub.client_secret))
+        return Server(url=url, token=token, client_id=datahub.client_id, client_secret=secret)
     noted = noted_server(settings.home)
     return Server(url=noted[0] if noted else "", token=settings.token.reveal() if settings.token else "")
 

@@ -39,6 +39,8 @@ class Server:
 
     url: str = ""
     token: str = field(default="", repr=False)
+    client_id: str = ""  #: of DataHub's system client, where there is no token
+    client_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,9 @@ def handed(
             openly["DATAHUB_GMS_URL"] = there.url
         if there.token:
             quietly[_TOKEN] = there.token
+        elif there.client_id and there.client_secret:
+            openly["DATAHUB_SYSTEM_CLIENT_ID"] = there.client_id
+            quietly["DATAHUB_SYSTEM_CLIENT_SECRET"] = there.client_secret
     quietly = {name: value for name, value in quietly.items() if name not in openly}
     # a recipe's own ${NAME} wins over a variable of that name, as whoever wrote it meant that one
     plain = [name for name in target.variables if name not in values and not _SECRET_NAME.search(name)]

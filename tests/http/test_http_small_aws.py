@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from served import PROJECT, World, serving
 
 from headgate.runtime.access_keys import AccessKeys
@@ -127,3 +131,65 @@ def test_a_bucket_nobody_knows_is_not_s3s_business(open_to_all: World) -> None:
     assert "NoSuchBucket" not in open_to_all.call("GET", "/nobodys?notification").text
     assert open_to_all.call("PUT", "/raw-data?notification", content=b"x").status_code in (404, 405)
     assert open_to_all.call("GET", "/raw-data").status_code == 404
+
+
+# -- whatever comes
+
+LOGS: dict[str, list[str]] = {
+    "DescribeLogGroups": ["logGroupNamePrefix", "logGroupNamePattern", "nextToken", "limit", "accountIdentifiers"],
+    "DescribeLogStreams": ["logGroupName", "logGroupIdentifier", "logStreamNamePrefix", "orderBy", "descending",
+                           "nextToken", "limit"],
+    "GetLogEvents": ["logGroupName", "logGroupIdentifier", "logStreamName", "startTime", "endTime", "nextToken",
+                     "limit", "startFromHead", "unmask"],
+    "FilterLogEvents": ["logGroupName", "logStreamNames", "logStreamNamePrefix", "startTime", "endTime",
+                        "filterPattern", "nextToken", "limit", "interleaved"],
+}  # fmt: skip
+RUN = "jr_" + "0" * 64
+TEXTS = st.sampled_from(["", "/aws-glue/jobs/output", "/aws-glue/jobs/error", "/aws/lambda/echo", RUN, f"a/{RUN}",
+                         "2026/01/01/[$LATEST]" + "0" * 32, "arn:aws:logs:r:1:log-group:/aws-glue/jobs/output:*",
+                         "f/1", "b/" + "9" * 56, "n/3", "e/1/2/x", "e/1/-1/x", "LastEventTime",
+                         "line -2 ?3"])  # fmt: skip
+ANYTHING = TEXTS | st.text(max_size=8) | st.integers(-(2**40), 2**65) | st.booleans() | st.none() | st.lists(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A gate with one run that said something."""
+    made = World(tmp_path_factory.mktemp("talkative"), project=PROJECT + FUNCTIONS)
+    run = made.begin(made.start("views"))
+    made.write_log(run.id, "line 1\nline 2\n", over=True)
+    made.end(run)
+    yield made
+    made.close()
+
+
+@given(st.sampled_from(sorted(LOGS)), st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_question_about_logs_is_an_error_of_ours(talkative: World, operation: str, data: st.DataObject) -> None:
+    """It is answered, or refused with a 400 and a code, whatever stands in whatever member."""
+    body = data.draw(st.dictionaries(st.sampled_from(LOGS[operation]), ANYTHING, max_size=5))
+    headers = {"x-amz-target": f"Logs_20140328.{operation}", "content-type": "application/x-amz-json-1.1"}
+    answer = talkative.call("POST", "/", content=json.dumps(body), headers=headers)
+
+    assert answer.status_code in (200, 400), (body, answer.text)
+    if answer.status_code == 400:
+        assert answer.json()["__type"] != "InternalServiceException"
+
+
+@given(
+    st.binary(max_size=30) | st.sampled_from([b"{}", b"null", b'"\\ud800"', b"1e999", b'{"a":NaN}', b"\xff"]),
+    st.sampled_from(["Event", "DryRun", "", "event", "x" * 300]),
+    st.sampled_from(
+        ["echo", "echo:1", "arn:aws:lambda:us-east-1:000000000000:function:echo", "", "a/b", "%2e%2e", ":"]
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_invocation_is_an_error_of_ours(talkative: World, payload: bytes, kind: str, name: str) -> None:
+    """Accepted, or refused in Lambda's form."""
+    path = f"/2015-03-31/functions/{quote(name, safe='%')}/invocations"
+    answer = talkative.call("POST", path, content=payload, headers={"x-amz-invocation-type": kind})
+
+    assert answer.status_code in (202, 204, 400, 404, 413), answer.text
+    if answer.status_code >= 400:
+        assert answer.headers["x-amzn-errortype"]
+        assert answer.json()["Message"]

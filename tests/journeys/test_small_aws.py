@@ -177,6 +177,7 @@ def test_a_trigger_starts_a_function_with_the_objects_it_is_about(headgate: Serv
     [
         ("unknown", b"{}", ("ResourceNotFoundException", 404)),
         ("echo", b"no JSON", ("InvalidRequestContentException", 400)),
+        ("echo", b'{"a": NaN}', ("InvalidRequestContentException", 400)),
         ("echo", b'"' + b"x" * 70_000 + b'"', ("RequestTooLargeException", 413)),
         ("echo", b"[" * 20_000, ("InvalidRequestContentException", 400)),
     ],

@@ -185,11 +185,15 @@ def _asks_notification(scope: Scope) -> bool:
     return any(one.partition(b"=")[0] == b"notification" for one in names)
 
 
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
 def _payload(body: bytes) -> str:
     """The event, as it was sent. Raises Fault: no JSON, or more of it than can be kept with a run."""
     try:
         text = body.decode() or "{}"
-        json.loads(text)
+        json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Fault("InvalidRequestContentException", f"Could not parse request body into json: {error}") from error
     if "\0" in text or len(text) > MOST_PAYLOAD:

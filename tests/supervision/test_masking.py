@@ -226,7 +226,10 @@ def test_bytes_that_are_no_text_are_a_value_too() -> None:
     """The environment may hold any byte; Python keeps it as half a surrogate."""
     raw = b"caf\xe9-s3cr3t"
     assert masked([raw.decode("utf-8", "surrogateescape")], b"<" + raw + b">") == b"<****>"
-    assert MASK in masked([raw.decode("utf-8", "surrogateescape")], base64.b64encode(b"x" + raw))
+    value = raw.decode("utf-8", "surrogateescape")
+    assert MASK in masked([value], base64.b64encode(b"x" + raw))
+    assert Masker([value]).text(f"<{value}\udcff>") == "<****\udcff>"
+    assert Masker([value, "s3cr3t"]).text("s3cr3t \ud800") == "**** \ud800"
 
 
 # -- against the reference

@@ -151,12 +151,17 @@ class Masker:
         """Mask a text that is whole."""
         if not self._net.secrets:
             return text
-        data = text.encode("utf-8", "surrogatepass")
+        how = "surrogateescape"  # as Python keeps bytes that are no text
+        try:
+            data = text.encode("utf-8", how)
+        except UnicodeEncodeError:
+            how = "surrogatepass"
+            data = text.encode("utf-8", how)
         if not self._net.may_hold(data):
             return text
         fresh = Masker(like=self)
         masked = fresh.feed(data) + fresh.close()
-        return text if masked == data else masked.decode("utf-8", "surrogatepass")
+        return text if masked == data else masked.decode("utf-8", how)
 
     def _cover(self, start: int, stop: int) -> None:
         """Note that a secret stands there; what touches it becomes one with it."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from served import World, serving
+from gluing import refused
+from served import World
 
 from headgate.ledger.catalogs import Does
 from headgate.ledger.store import wait_for
@@ -17,25 +14,6 @@ from headgate.model import Origin, RunState
 
 COMMAND = {"Name": "glueetl", "ScriptLocation": "jobs/x.py", "PythonVersion": "3"}
 CRON = "cron(0/15 * * * ? *)"
-
-
-@pytest.fixture
-def glue(world: World) -> Iterator[Any]:
-    with serving(world) as url:
-        client: Any = boto3.client(
-            "glue", endpoint_url=url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
-            config=Config(retries={"total_max_attempts": 1}),
-        )  # fmt: skip
-        yield client
-        client.close()
-
-
-def refused(call: Any, **given: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**given)
-    error: Any = caught.value.response
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
-    return error["Error"]["Code"], error["Error"]["Message"]
 
 
 def when(job: str, state: str = "SUCCEEDED") -> dict[str, str]:

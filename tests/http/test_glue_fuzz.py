@@ -78,7 +78,7 @@ def test_whatever_is_sent_is_answered_in_the_protocol(world: World, operation: s
     allowed = {one.name for one in model.error_shapes} | {"ValidationException", "SerializationException"}
     make = Maker(len(operation) * 1000 + sum(map(ord, operation)))
     headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"AWSGlue.{operation}"}
-    for number in range(30):
+    for number in range(20):
         spoil = (0.0, 0.05, 0.3)[number % 3]
         body = make.structure(model.input_shape, 0, spoil) if number % 10 else make.random.choice(WRONG)
         before = world.ledger.written[1], len(world.ledger.runs(limit=1000).items)

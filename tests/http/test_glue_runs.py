@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import httpx
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from served import World, serving
+from gluing import Stand, refused
+from served import World
 
 from headgate.model import RunState
 
 JOB = "ingest"
 TARGET = {"content-type": "application/x-amz-json-1.1"}
-
-
-@pytest.fixture
-def url(world: World) -> Iterator[str]:
-    with serving(world) as address:
-        yield address
-
-
-@pytest.fixture
-def glue(url: str) -> Iterator[Any]:
-    client: Any = boto3.client(
-        "glue", endpoint_url=url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
-        config=Config(retries={"total_max_attempts": 1}),
-    )  # fmt: skip
-    yield client
-    client.close()
-
-
-def refused(call: Any, **given: Any) -> tuple[str, str]:
-    """The code and the message of a call that fails."""
-    with pytest.raises(ClientError) as caught:
-        call(**given)
-    error: Any = caught.value.response
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
-    return error["Error"]["Code"], error["Error"]["Message"]
 
 
 def ids(glue: Any, **given: Any) -> list[str]:
@@ -67,13 +39,13 @@ def test_a_run_is_started_and_looked_at(world: World, glue: Any) -> None:
     assert isinstance(over["ExecutionTime"], int)
 
 
-def test_a_call_that_is_sent_again_starts_nothing(world: World, url: str) -> None:
+def test_a_call_that_is_sent_again_starts_nothing(world: World, glue: Any, stand: Stand) -> None:
     """Every attempt of one SDK call has the same invocation id, and gets the same run; another call gets another."""
     same = str(uuid.uuid4())
 
     def start(invocation: str, job: str = "a/b <i>&") -> str:
         answer = httpx.post(
-            url, json={"JobName": job, "JobRunQueuingEnabled": True}, trust_env=False,
+            stand.url, json={"JobName": job, "JobRunQueuingEnabled": True}, trust_env=False,
             headers={**TARGET, "x-amz-target": "AWSGlue.StartJobRun", "amz-sdk-invocation-id": invocation},
         )  # fmt: skip
         assert answer.status_code == 200, answer.text

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from served import World, serving
+from gluing import refused
+from served import World
 
 from headgate.model import TICK, Event, Run, RunState, new_event_id
 
 FLOW = "nightly"
-
-
-@pytest.fixture
-def glue(world: World) -> Iterator[Any]:
-    with serving(world) as url:
-        client: Any = boto3.client(
-            "glue", endpoint_url=url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
-            config=Config(retries={"total_max_attempts": 1}),
-        )  # fmt: skip
-        yield client
-        client.close()
 
 
 @pytest.fixture
@@ -47,14 +33,6 @@ def then(glue: Any, name: str, watched: list[str], started: list[str], **more: A
         Name=name, Type="CONDITIONAL", StartOnCreation=True, Predicate={"Logical": "AND", "Conditions": conditions},
         Actions=[{"JobName": one} for one in started], **{"WorkflowName": FLOW, **more},
     )  # fmt: skip
-
-
-def refused(call: Any, **given: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**given)
-    error: Any = caught.value.response
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
-    return str(error["Error"]["Code"])
 
 
 def newest(world: World, job: str) -> Run:
@@ -156,7 +134,7 @@ def test_properties_are_the_defaults_with_the_runs_own(world: World, flow: Any) 
     assert run_of(flow, run)["WorkflowRunProperties"] == {"bucket": "raw", "day": "2", "key": "a.csv", "rows": "7"}
     other = flow.start_workflow_run(Name=FLOW)["RunId"]
     assert run_of(flow, other)["WorkflowRunProperties"] == {"bucket": "raw", "day": "0"}
-    assert refused(flow.put_workflow_run_properties, Name=FLOW, RunId="wr_x", RunProperties={}) == (
+    assert refused(flow.put_workflow_run_properties, Name=FLOW, RunId="wr_x", RunProperties={})[0] == (
         "EntityNotFoundException"
     )
     assert len(world.ledger.runs(job="a").items) == 2
@@ -166,7 +144,7 @@ def test_it_has_as_many_runs_as_it_may(world: World, flow: Any) -> None:
     """Over the limit a call is refused; a run that is over holds no place; without a limit there is none."""
     flow.update_workflow(Name=FLOW, MaxConcurrentRuns=1)
     flow.start_workflow_run(Name=FLOW)
-    assert refused(flow.start_workflow_run, Name=FLOW) == "ConcurrentRunsExceededException"
+    assert refused(flow.start_workflow_run, Name=FLOW)[0] == "ConcurrentRunsExceededException"
     end(world, "a", state=RunState.FAILED)
     assert flow.start_workflow_run(Name=FLOW)["RunId"]
     workflow = flow.get_workflow(Name=FLOW)["Workflow"]
@@ -183,8 +161,8 @@ def test_a_stopped_run_goes_no_further(world: World, flow: Any) -> None:
     world.end(world.ledger.run(held.id))
     assert run_of(flow, run)["Status"] == "STOPPED"
     assert count(world)["b"] == 0
-    assert refused(flow.stop_workflow_run, Name=FLOW, RunId=run) == "IllegalWorkflowStateException"
-    assert refused(flow.resume_workflow_run, Name=FLOW, RunId=run, NodeIds=["x"]) == "IllegalWorkflowStateException"
+    assert refused(flow.stop_workflow_run, Name=FLOW, RunId=run)[0] == "IllegalWorkflowStateException"
+    assert refused(flow.resume_workflow_run, Name=FLOW, RunId=run, NodeIds=["x"])[0] == "IllegalWorkflowStateException"
 
 
 def test_a_completed_run_is_resumed_from_some_of_its_jobs(world: World, flow: Any) -> None:
@@ -202,7 +180,7 @@ def test_a_completed_run_is_resumed_from_some_of_its_jobs(world: World, flow: An
     assert len(edges) == 7
 
     for bad in (["none"], [nodes["d"]["UniqueId"]], [nodes["go"]["UniqueId"]]):
-        assert refused(flow.resume_workflow_run, Name=FLOW, RunId=run, NodeIds=bad) == "InvalidInputException"
+        assert refused(flow.resume_workflow_run, Name=FLOW, RunId=run, NodeIds=bad)[0] == "InvalidInputException"
     again = flow.resume_workflow_run(Name=FLOW, RunId=run, NodeIds=[nodes["c"]["UniqueId"]])["RunId"]
     shown = run_of(flow, again)
     assert (shown["PreviousRunId"], shown["WorkflowRunProperties"]["day"]) == (run, "9")
@@ -251,7 +229,7 @@ def test_runs_are_listed_in_pages_newest_first(world: World, flow: Any) -> None:
     assert [one["WorkflowRunId"] for page in pages for one in page["Runs"]] == runs
     assert flow.get_workflow(Name=FLOW)["Workflow"]["LastRun"]["WorkflowRunId"] == runs[0]
     strange = flow.get_jobs(MaxResults=1)["NextToken"]
-    assert refused(flow.get_workflow_runs, Name=FLOW, NextToken=strange) == "InvalidInputException"
+    assert refused(flow.get_workflow_runs, Name=FLOW, NextToken=strange)[0] == "InvalidInputException"
 
 
 def test_workflows_are_listed_and_deleted(glue: Any) -> None:
@@ -259,27 +237,27 @@ def test_workflows_are_listed_and_deleted(glue: Any) -> None:
     for number in range(3):
         glue.create_workflow(Name=f"w{number}", Tags={"team": "a"})
     glue.create_workflow(Name="w0", Tags={"team": "a"})
-    assert refused(glue.create_workflow, Name="w0", Description="other") == "AlreadyExistsException"
+    assert refused(glue.create_workflow, Name="w0", Description="other")[0] == "AlreadyExistsException"
     first = glue.list_workflows(MaxResults=2)
     assert first["Workflows"] == ["w0", "w1"]
     assert glue.list_workflows(NextToken=first["NextToken"])["Workflows"] == ["w2"]
-    assert refused(glue.list_workflows, MaxResults=26) == "ValidationException"
+    assert refused(glue.list_workflows, MaxResults=26)[0] == "ValidationException"
     found = glue.batch_get_workflows(Names=["w2", "none"], IncludeGraph=True)
     assert ([one["Name"] for one in found["Workflows"]], found["MissingWorkflows"]) == (["w2"], ["none"])
     assert glue.get_tags(ResourceArn="arn:aws:glue:us-east-1:123456789012:workflow/w1")["Tags"] == {"team": "a"}
     for _ in range(2):
         assert glue.delete_workflow(Name="w0")["Name"] == "w0"
     for call in (glue.get_workflow, glue.start_workflow_run, glue.update_workflow, glue.get_workflow_runs):
-        assert refused(call, Name="w0") == "EntityNotFoundException"
-    assert refused(glue.start_workflow_run, Name="w1") == "InvalidInputException"
+        assert refused(call, Name="w0")[0] == "EntityNotFoundException"
+    assert refused(glue.start_workflow_run, Name="w1")[0] == "InvalidInputException"
 
 
 def test_a_workflow_has_one_start(flow: Any) -> None:
     """A second start trigger is refused; so is one of a workflow that is not there, and an EVENT one without any."""
     given: dict[str, Any] = {"Type": "ON_DEMAND", "Actions": [{"JobName": "a"}]}
-    assert refused(flow.create_trigger, Name="two", WorkflowName=FLOW, **given) == "InvalidInputException"
-    assert refused(flow.create_trigger, Name="two", WorkflowName="none", **given) == "EntityNotFoundException"
-    assert refused(flow.create_trigger, Name="e", **{**given, "Type": "EVENT"}) == "InvalidInputException"
+    assert refused(flow.create_trigger, Name="two", WorkflowName=FLOW, **given)[0] == "InvalidInputException"
+    assert refused(flow.create_trigger, Name="two", WorkflowName="none", **given)[0] == "EntityNotFoundException"
+    assert refused(flow.create_trigger, Name="e", **{**given, "Type": "EVENT"})[0] == "InvalidInputException"
     assert [one["WorkflowName"] for one in flow.get_triggers()["Triggers"] if one["Name"] in ("go", "join")] == [
         FLOW
     ] * 2

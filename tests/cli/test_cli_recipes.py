@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from typing import Any
 
-import pytest
-from recipes.documents import file_recipe
+from recipes.documents import file_recipe, proposal
 
-from .world import Project
-
-
-@pytest.fixture(params=["alone", "served"])
-def either(request: pytest.FixtureRequest) -> Project:
-    """A project that no server serves, and one that a server does."""
-    found: Project = request.getfixturevalue("project" if request.param == "alone" else "served")
-    return found
+from .world import DEADLINE, Project, address
 
 
-def test_a_recipe_is_run_as_it_is(either: Project) -> None:
-    """A file runs as a run of the job of its name, here or on the server; its report is the run's result."""
-    (either.folder / "tables.yml").write_text(json.dumps(file_recipe(either.folder, many=2)), "utf-8")
-    run = either.json("recipes", "run", "tables.yml", "--wait", "--reason", "try")
+def test_a_recipe_is_run_as_it_is(project: Project) -> None:
+    """With no server a file runs in this process, as a run of the job of its name; its report is the run's result."""
+    (project.folder / "tables.yml").write_text(json.dumps(file_recipe(project.folder, many=2)), "utf-8")
+    run = project.json("recipes", "run", "tables.yml", "--reason", "try")
 
     assert (run["job"], run["engine"], run["state"], run["result"]["records"]) == (
         "ingestion:tables", "recipe", "SUCCEEDED", 2,
     )  # fmt: skip
     assert run["cause"]["reason"] == "try"
-    assert len(json.loads((either.folder / "out.json").read_text("utf-8"))) == 2
+    assert len(json.loads((project.folder / "out.json").read_text("utf-8"))) == 2
+
+
+def test_without_a_sink_the_embedded_catalog_takes_it(served: Project) -> None:
+    """A server runs it, too; what has no sink lands in the catalog that the server has when there is no DataHub."""
+    recipe = file_recipe(served.folder, many=2)
+    del recipe["sink"]
+    (served.folder / "bare.yml").write_text(json.dumps(recipe), "utf-8")
+    run = served.json("recipes", "run", "bare.yml", "--wait")
+    with urllib.request.urlopen(f"{address(served)}/openapi/v3/entity/dataset?count=10", timeout=DEADLINE) as answer:
+        urns = [one["urn"] for one in json.load(answer)["entities"]]
+
+    assert (run["state"], run["result"]["sink"]["type"]) == ("SUCCEEDED", "datahub-rest")
+    assert {proposal(f"db.t{number}")["entityUrn"] for number in range(2)} <= set(urns)
 
 
 def test_what_is_wrong_is_told_with_its_place(project: Project) -> None:

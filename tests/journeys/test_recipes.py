@@ -42,6 +42,12 @@ def serve(project: Project) -> subprocess.Popen[bytes]:
     return process
 
 
+def over(project: Project, run: str) -> Any:
+    """The run once it is over, else nothing."""
+    found = project.json("runs", "show", run)
+    return found if found["ended_at"] else None
+
+
 def test_a_killed_server_does_not_end_an_ingestion(tmp_path: Path) -> None:
     """kill -9 of the server in the middle: the next one takes the run up; log, end and report are true."""
     project = project_of(tmp_path)
@@ -61,9 +67,8 @@ def test_a_killed_server_does_not_end_an_ingestion(tmp_path: Path) -> None:
         state = project.json("runs", "show", run)["state"]
         (tmp_path / "go").touch()
         until((logs / "exit").exists, "the recipe to be over")
-        until(lambda: project.json("runs", "show", run)["ended_at"], "the run to be over")
-        ended = project.json("runs", "show", run)
-        log = project.ok("runs", "logs", run)
+        ended = until(lambda: over(project, run), "the run to be over")
+        log = (logs / "log").read_text("utf-8")
 
     assert state == "RUNNING"
     assert (ended["state"], ended["result"]["records"], ended["attempt"]) == ("SUCCEEDED", 2, 0)

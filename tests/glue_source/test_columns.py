@@ -100,7 +100,7 @@ scraps = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(names, types | scraps | st.text(max_size=20), st.booleans())
 @example("c", "struct<a:struct<a:struct<a:map<struct<b:int>,uniontype<int,foo>>>>>", False)
 def test_any_type(name: str, text: str, nullable: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import botocore.session
 import pytest
 from datahub.ingestion.api.common import PipelineContext
+from datahub.ingestion.run.pipeline_config import FlagsConfig
 from datahub.ingestion.source.aws.glue import GlueSource, GlueSourceConfig
 from datahub.ingestion.source.source_registry import source_registry
 from fakes.glue_catalog import FakeGlue
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from services.moto import CREDENTIALS, REGION
 
 from headgate.glue_source.aspects import STORAGE, as_parsed, millis
-from headgate.glue_source.options import BEYOND, GlueOptions
+from headgate.glue_source.options import BEYOND, GlueOptions, beyond
 from headgate.glue_source.source import HeadgateGlueSource
 
 pytestmark = pytest.mark.filterwarnings("ignore:")  # DataHub's own
@@ -50,26 +51,32 @@ def test_it_is_found_by_its_type() -> None:
     assert source_registry.get("headgate-glue") is HeadgateGlueSource
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        *({name: {} if name == "catalog_to_platform_instance" else True} for name in BEYOND),
-        {"profiling": {"enabled": True}},
-    ],
-    ids=str,
-)
-def test_what_only_the_other_source_does_it_does(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", [*BEYOND, "profiling", "flags"])
+def test_what_only_the_other_source_does_is_known(name: str) -> None:
+    """Each of these alone is asked for, by name; without them there is nothing beyond us."""
+    asked: dict[str, Any] = {
+        "catalog_to_platform_instance": {f"arn:aws:glue:{REGION}:123456789012": {"platform_instance": "x"}},
+        "profiling": {"enabled": True},
+    }
+    options = {**USUAL, **({} if name == "flags" else {name: asked.get(name, True)})}
+    flags = FlagsConfig(generate_browse_path_v2=name != "flags")
+
+    found = beyond(GlueOptions.model_validate(options), flags)
+    assert [one.partition(":")[0].partition(".")[0] for one in found] == [name]
+    assert beyond(GlueOptions.model_validate(USUAL), FlagsConfig()) == []
+
+
+def test_what_only_the_other_source_does_it_does() -> None:
     """And its report says so, and why."""
-    name = next(iter(options))
-    if name == "catalog_to_platform_instance":
-        options = {name: {f"arn:aws:glue:{REGION}:123456789012": {"platform_instance": "x"}}}
-    source = made(**options)
-    said = list(source.get_report().infos)
+    source = made(extract_lakeformation_tags=True, use_s3_bucket_tags=True)
+    infos = list(source.get_report().infos)
     source.close()
 
     assert isinstance(source, GlueSource)
-    assert [one.title for one in said] == ["The source glue does it, not headgate-glue"]
-    assert any(name in one for one in said[0].context)
+    assert [one.title for one in infos] == ["The source glue does it, not headgate-glue"]
+    assert list(infos[0].context) == [
+        "use_s3_bucket_tags: tags of S3 buckets; extract_lakeformation_tags: tags of Lake Formation"
+    ]
 
 
 def test_without_a_word_about_jobs_the_other_source_reads_them() -> None:

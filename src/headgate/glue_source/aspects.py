@@ -181,14 +181,15 @@ class Makers:
         Raises:
             KeyError: Glue did not say the account, database or name.
         """
+        name, account, database = (_there(table, key) for key in ("Name", "CatalogId", "DatabaseName"))
         custom = {key: value for key, value in (table.get("Parameters") or {}).items() if value is not None}
         for key, value in storage.items():
             if key not in ("Columns", "Parameters"):
                 custom[key] = str(as_parsed(value, STORAGE[key]))
         made: Json = {
             "customProperties": custom,
-            "name": table["Name"],
-            "qualifiedName": f"{self._arn}:{table['CatalogId']}:table/{table['DatabaseName']}/{table['Name']}",
+            "name": name,
+            "qualifiedName": f"{self._arn}:{account}:table/{database}/{name}",
             "tags": [],
         }
         if table.get("Description") is not None:
@@ -233,10 +234,12 @@ def columns_of(table: Wire, storage: Mapping[str, Any]) -> list[Column]:
     Raises:
         KeyError: the descriptor has no columns, or a column no type.
     """
-    made = [column(one["Name"], _there(one, "Type"), one.get("Comment") or "", True) for one in storage["Columns"]]
+    made = [
+        column(_there(one, "Name"), _there(one, "Type"), one.get("Comment") or "", True) for one in storage["Columns"]
+    ]
     for one in table.get("PartitionKeys") or ():
         kind = one.get("Type")
-        made.append(column(one["Name"], "unknown" if kind is None else kind, one.get("Comment") or "", False))
+        made.append(column(_there(one, "Name"), "unknown" if kind is None else kind, one.get("Comment") or "", False))
     return made
 
 

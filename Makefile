@@ -28,6 +28,7 @@ demo: setup ## run the whole workflow on generated data, then serve the console 
 test: setup ## run all the tests (TESTS=tests/flow: only those)
 	@[ "$$HEADGATE_NO_POSTGRES" = 1 ] || sh scripts/debian.sh postgresql
 	@[ "$$HEADGATE_NO_BROWSER" = 1 ] || sh scripts/debian.sh chromium
+	@sh scripts/debian.sh awscli || echo "test: going without Debian's aws (version 2); what needs it is skipped"
 	@sh scripts/test.sh $(TESTS)
 
 check: lint test ## all that CI asks for: formatting, lint, types, import rules, spelling, tests

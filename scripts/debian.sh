@@ -5,6 +5,7 @@ set -eu
 have() {
     case $1 in
         postgresql) ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null 2>&1 ;;
+        awscli) [ -x /usr/bin/aws ] ;; # another aws on the PATH is the first version, from the lock
         *) command -v "$1" > /dev/null 2>&1 ;;
     esac
 }

@@ -46,7 +46,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     mapping = tmp_path / "mapping.json"
     mapping.write_text("{}", "utf-8")
     project = make_project(tmp_path / "project", CONFIGURATION)
-    with running(project, DATAHUB_INGESTION_LAMBDA_MAPPING_FILE=str(mapping), AWS_REGION="us-east-1", AWS_ACCESS_KEY_ID="test") as app:
+    with running(
+        project, DATAHUB_INGESTION_LAMBDA_MAPPING_FILE=str(mapping), AWS_REGION="us-east-1", AWS_ACCESS_KEY_ID="test"
+    ) as app:
         yield World(app, mapping)
 
 

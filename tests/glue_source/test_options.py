@@ -59,11 +59,11 @@ def test_what_only_the_other_source_does_is_known(name: str) -> None:
         "profiling": {"enabled": True},
     }
     options = {**USUAL, **({} if name == "flags" else {name: asked.get(name, True)})}
-    flags = FlagsConfig(generate_browse_path_v2=name != "flags")
+    flags = FlagsConfig.model_validate({"generate_browse_path_v2": name != "flags"})
 
     found = beyond(GlueOptions.model_validate(options), flags)
     assert [one.partition(":")[0].partition(".")[0] for one in found] == [name]
-    assert beyond(GlueOptions.model_validate(USUAL), FlagsConfig()) == []
+    assert beyond(GlueOptions.model_validate(USUAL), FlagsConfig.model_validate({})) == []
 
 
 def test_what_only_the_other_source_does_it_does() -> None:

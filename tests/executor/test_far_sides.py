@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ from fakes.gms import TOKEN
 from journeys.world import until
 
 from headgate.app import App
+from headgate.errors import Invalid
 from headgate.executor import executor as working
+from headgate.executor import taking
 from headgate.ledger import executions
 from headgate.ledger.executions import Kept, Stage
 from headgate.model import RunState
+from headgate.ports import Proposal
 from headgate.supervision import records, tree
 
 from .world import built, executing, file, reporting, runs, script, the_run, until_status
@@ -238,3 +243,35 @@ def test_a_guarded_end_stays(tmp_path: Path) -> None:
         until(lambda: the_run(app).state is RunState.SUCCEEDED, "the run to end")
         until(lambda: not app.ledger.outbox()[0], "all to be told")
         assert gms.result(urn) == {"status": "CANCELLED", "startTimeMs": 0}
+
+
+def test_one_bad_request_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DataHub neither takes our claim nor lets us see whose it is: that one is put off, the others are run."""
+    monkeypatch.setattr(taking, "FIRST_REST", 0.3)
+    with RequestGms(events=False) as gms, executing(tmp_path, gms) as app:
+        real, refused, taken = app.datahub.emit, list[str](), list[str]()
+
+        def emit(proposals: Sequence[Proposal]) -> None:
+            urn = proposals[0].entity_urn
+            if urn == bad and len(refused) < 2:
+                refused.append(urn)
+                raise Invalid("a validator of this DataHub's refuses it")
+            taken.extend(one for one in [urn] if one == bad)
+            real(proposals)
+
+        def aspect(urn: str, name: str) -> Mapping[str, Any] | None:
+            if urn == bad and name.endswith("Result") and not taken:
+                raise Invalid("and will not say why")
+            return look(urn, name)
+
+        look, bad = app.datahub.aspect, "urn:li:dataHubExecutionRequest:bad"
+        monkeypatch.setattr(app.datahub, "emit", emit)
+        monkeypatch.setattr(app.datahub, "aspect", aspect)
+        given = {"task": "RUN_INGEST", "executorId": "default", "requestedAt": int(time.time() * 1000)}
+        args = {"recipe": json.dumps(reporting())}
+        gms.aspects.put(bad, "dataHubExecutionRequestInput", {**given, "args": args, "source": {"type": "MANUAL"}})
+        good = gms.ask(reporting())
+        until_status(gms, good, "SUCCESS")
+        until_status(gms, bad, "SUCCESS")
+        assert len(refused) == 2
+        assert app.ledger.read(lambda connection: executions.find(connection, [bad]))[bad].tries == 2

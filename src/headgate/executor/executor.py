@@ -135,14 +135,21 @@ class Executor:
                 _log.warning("there is no such source here", source=source.name, why=str(error))
                 waiting.pop(0)
             except HeadgateError as error:
-                self._listening = False
-                self._note("source", f"{source.name}: {error}")
-                self._closing.wait(AGAIN)
+                self._failed(source, str(error))
+            except Exception as error:  # noqa: BLE001 - a bug in a source must not leave us deaf; lists are looked through
+                _log.exception("a source of requests failed")
+                self._failed(source, f"{type(error).__name__}: {error}; the log says where")
         if not self._closing.is_set():
             self._note("source", None)
             self.following = ROUNDS
             self._look_now.set()
             self._wake()
+
+    def _failed(self, source: Source, why: str) -> None:
+        self._listening = False
+        self._note("source", f"{source.name}: {why}")
+        self._wake()
+        self._closing.wait(AGAIN)
 
     def _heard_from_source(self, changes: Sequence[Change]) -> int:
         """The source is there. What it did not tell of while it was not is looked for at once."""

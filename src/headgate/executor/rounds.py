@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from headgate.errors import HeadgateError, Unavailable
 from headgate.executor import requests, results
 from headgate.executor.requests import Change
 from headgate.executor.taking import Taker
@@ -46,13 +47,22 @@ class Rounds:
         known = self._ledger.read(lambda connection: executions.find(connection, [one.urn for one in listed]))
         found: list[Change] = []
         for one in listed:
-            kept = known.get(one.urn)
-            if kept is None and one.urn.startswith(REQUEST):
-                found += self._unknown(one)
-            elif kept is not None and one.state is RunState.RUNNING:
-                self._check(one, kept)
+            try:
+                found += self._of(one, known.get(one.urn))
+            except Unavailable:
+                raise
+            except HeadgateError as error:  # what is wrong with one must not hide the others
+                _log.error("an execution request cannot be looked at", request=one.urn, why=str(error)[:500])
         found += self._signals([one for one in known.values() if one.stage is Stage.NEW])
         return self._taker.accept(found)
+
+    def _of(self, one: Ingestion, kept: Kept | None) -> Sequence[Change]:
+        """What is new of one request."""
+        if kept is None:
+            return self._unknown(one) if one.urn.startswith(REQUEST) else ()
+        if one.state is RunState.RUNNING:
+            self._check(one, kept)
+        return ()
 
     def _unknown(self, one: Ingestion) -> Sequence[Change]:
         """A request that we never heard of: waiting, or signed by us and yet not in our ledger."""

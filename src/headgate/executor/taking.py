@@ -37,6 +37,7 @@ MOST: Final = 500  #: requests looked at in one turn
 IDLE: Final = 5.0  #: seconds between turns when nobody says that there is something
 BUSY: Final = 0.5  #: seconds, while requests wait for a place
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  #: seconds between tries while DataHub is away; doubles
+FIRST_REST, LONGEST_REST = 5.0, 3_600.0  #: seconds between tries of a request that alone goes wrong; doubles
 
 
 class Claim(Enum):
@@ -125,16 +126,31 @@ class Taker:
         busy = Counter(one.request.job for one in live)
         try:
             for kept in waiting:
-                if self._settled(kept, now):
-                    continue
-                job = requests.implicit_job_of(kept.request.given)
-                if busy.total() >= options.most or busy[job.name] >= job.max_concurrent_runs:
-                    continue
-                busy[job.name] += self._begin(kept)
+                self._consider(kept, now, busy)
         except Unavailable as error:
             return self._later(str(error))
         self._failures, self.problem = 0, None
         return BUSY
+
+    def _consider(self, kept: Kept, now: float, busy: Counter[str]) -> None:
+        """Settle it, begin it, or leave it for want of a place. What is wrong with one must not hold up the others.
+
+        Raises:
+            Unavailable: DataHub or the ledger is away, for all of them.
+        """
+        try:
+            if self._settled(kept, now):
+                return
+            job = requests.implicit_job_of(kept.request.given)
+            if busy.total() < self._options.most and busy[job.name] < job.max_concurrent_runs:
+                busy[job.name] += self._begin(kept)
+        except Unavailable:
+            raise
+        except HeadgateError as error:
+            why, urn = str(error), kept.request.urn
+            again = now + min(LONGEST_REST, FIRST_REST * 2 ** min(kept.tries, 10))
+            _log.error("execution request put off", request=urn, why=why, tries=kept.tries + 1)
+            wait_for(self._ledger.write(lambda batch: executions.postpone(batch, urn, why, again)))
 
     def _later(self, why: str) -> float:
         if self.problem is None:

@@ -141,11 +141,13 @@ def test_a_deaf_recipe_is_stopped_with_all_it_started(odd: Odd) -> None:
 
 
 def test_a_recipe_that_listens_reports_what_it_did(odd: Odd) -> None:
-    """A recipe that is stopped closes what is open, and its report so far is its result."""
+    """How far it is is told; when it is stopped it closes what is open, and its report so far is its result."""
     asked = odd.up(odd.start("wait"))
+    progress = odd.told.wait_progress(asked.attempt_id)
     odd.engine.stop(asked, grace=10)
     ending = odd.told.wait_ended(asked.attempt_id)
 
+    assert (progress["produced"], progress["failures"]) == (1, 0)
     assert (ending.state, ending.result["records"]) == (RunState.STOPPED, 1), odd.log(asked)
 
 
@@ -177,3 +179,37 @@ def test_each_run_is_forked_from_one_warm_process(odd: Odd) -> None:
 
     assert len({one["run_id"] for one in results}) == 3
     assert len({one["launcher"]["pid"] for one in shims}) == 1
+
+
+THREADED = """
+import threading
+from recipes.sources import Odd
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+class Threaded(Odd):
+    def nothing(self):
+        print("secret:", self.config["secret"], flush=True)
+"""
+
+
+def test_a_plugin_with_threads_runs_in_an_interpreter_of_its_own(odd: Odd) -> None:
+    """What starts threads when it is loaded is not forked; it gets its values all the same, and its log says why."""
+    (odd.folder / "threaded.py").write_text(THREADED, "utf-8")
+    (odd.folder / "recipes").symlink_to(TESTS / "recipes")
+    document = recipe(odd.folder, "nothing")
+    document["source"]["type"] = "threaded.Threaded"
+    document["source"]["config"]["secret"] = "${PASSWORD}"
+    (odd.folder / "r.yml").write_text(json.dumps(document), "utf-8")
+    environ = {"PATH": os.environ["PATH"], "PASSWORD": "hunter2-hunter2"}
+    engine = RecipeEngine(odd.home, odd.told, odd.folder, environ=environ)
+    asked = order({"recipe": "r.yml"})
+    engine.start(asked)
+    ending = odd.told.wait_ended(asked.attempt_id)
+    engine.close()
+
+    assert ending.state is RunState.SUCCEEDED, odd.log(asked)
+    assert "started in a new interpreter, because importing" in odd.log(asked)
+    assert "\nsecret: *" in odd.log(asked)
+    assert "hunter2" not in odd.log(asked)

@@ -241,7 +241,8 @@ def test_a_database_that_cannot_be_listed_is_a_warning(tmp_path: Path) -> None:
         {"d": [table("t", {"Columns": []})]},
         lambda _, asked, __: "denied" if asked.get("DatabaseName") == "e" else None,
     ):
-        ours, pipeline = both(tmp_path)
+        kept = {"stateful_ingestion": {**state(tmp_path)["stateful_ingestion"], "remove_stale_metadata": False}}
+        ours, pipeline = both(tmp_path, more={"pipeline_name": "glue"}, **kept)
 
     assert [(title, len(which)) for title, which in told(pipeline)["warnings"]] == [
         ("Failed to get tables from database", 1)

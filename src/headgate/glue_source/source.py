@@ -206,7 +206,9 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
 
         Where what is missing is removed from DataHub, it is a failure: its tables are not gone, only not seen.
         """
-        tell = self.report.failure if self.state_provider.is_stateful_ingestion_configured() else self.report.warning
+        state = self.source_config.stateful_ingestion
+        removes = state is not None and state.enabled and state.remove_stale_metadata
+        tell = self.report.failure if removes else self.report.warning
         tell(message="Failed to get tables from database", context=found.database, exc=found.error)
 
     def _system(self) -> SystemMetadataClass | None:

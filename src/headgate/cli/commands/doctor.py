@@ -103,7 +103,7 @@ def _look(
     name: str | None,
     records: Asked,
     settings: Settings,
-    crontabs: Sequence[Path],  # noqa: ARG001
+    crontabs: Sequence[Path],
 ) -> Iterator[tuple[str, Finding]]:
     """What is found, each with what it is about."""
     if what is What.TRIGGER and name is not None:
@@ -113,6 +113,24 @@ def _look(
             found = _trigger(str(one["name"]), records, settings)
             # in the whole, what is merely idle is not worth a line
             yield from _of(f"trigger {one['name']}", [each for each in found if not _idle(each)])
+    yield from _far(what, records, settings, crontabs)
+
+
+def _far(
+    what: What | None,
+    records: Asked,
+    settings: Settings,
+    crontabs: Sequence[Path],  # noqa: ARG001 - DATAHUB
+) -> Iterator[tuple[str, Finding]]:
+    """What lies outside Headgate: with nothing named, as far as anything of it is used."""
+    from headgate.aws import Clients  # noqa: PLC0415 - as below
+    from headgate.doctor import aws, s3  # noqa: PLC0415
+
+    clients = Clients()
+    if what in (None, What.S3):
+        yield from _of("s3", s3.diagnose(records, settings, clients, datetime.now(UTC)))
+    if what in (None, What.AWS):
+        yield from _of("aws", aws.diagnose(records, settings, clients))
 
 
 def _trigger(name: str, records: Asked, settings: Settings) -> list[Finding]:

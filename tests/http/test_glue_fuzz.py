@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from botocore.session import get_session
+from gluing import strictly
 from served import World
 
 from headgate.http.glue import wire
@@ -86,7 +87,7 @@ def test_whatever_is_sent_is_answered_in_the_protocol(world: World, operation: s
         assert answer.headers["content-type"] == "application/x-amz-json-1.1", (body, answer.text)
         found = answer.json()
         if answer.status_code == 200:
-            assert isinstance(found, dict)
+            strictly(found, model.output_shape, operation)
             continue
         assert (answer.status_code, found["__type"] in allowed) == (400, True), (body, answer.text)
         assert len(world.ledger.runs(limit=1000).items) == before[1], (body, answer.text)

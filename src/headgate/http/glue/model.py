@@ -293,4 +293,18 @@ def load(service: str) -> Model:
     if not folders:
         raise MissingExtra(f"the {service} API", "aws")
     text = folders[-1].read_bytes()
-    return Model(json.loads(gzip.decompress(text) if folders[-1].suffix == ".gz" else text))
+    description = json.loads(gzip.decompress(text) if folders[-1].suffix == ".gz" else text)
+    return Model(_without_prose(description))
+
+
+def _without_prose(description: Any) -> Mapping[str, Any]:
+    """What checking needs: without the documentation, which is two thirds of the memory."""
+    for shape in description["shapes"].values():
+        shape.pop("documentation", None)
+        for member in shape.get("members", {}).values() if shape["type"] == "structure" else ():
+            member.pop("documentation", None)
+    operations = {
+        name: {key: one[key] for key in ("input", "errors") if key in one}
+        for name, one in description["operations"].items()
+    }
+    return {"shapes": description["shapes"], "operations": operations}

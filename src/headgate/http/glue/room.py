@@ -19,7 +19,6 @@ from headgate.ledger.writer import Batch
 from headgate.model import Job, JobName
 
 T = TypeVar("T")
-ACCOUNT = "000000000000"  #: there is no account here; ARNs want one
 
 
 class Room:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from headgate.errors import HeadgateError, Invalid, MissingExtra, NotFound, TooManyRuns, Unavailable
 from headgate.gate import Gate
-from headgate.http.aws_wire import Call, Fault, unknown_operation
+from headgate.http.aws_wire import Call, unknown_operation
 from headgate.http.glue import bookmarks, jobs, model, runs, tags, triggers, workflows
 from headgate.http.glue.room import Room
 from headgate.model import Json
@@ -92,6 +92,3 @@ class GlueService:
     def _load(self) -> model.Model:
         self._model = model.load("glue")
         return self._model
-
-
-__all__ = ["Answer", "Fault", "GlueService"]

@@ -131,6 +131,9 @@ def stock(folder: Path, recipe: Mapping[str, Any], times: int) -> list[tuple[flo
 
     def once() -> float:
         arguments = {"recipe": json.dumps(recipe), "version": "native", "debug_mode": "false"}
+        # it asks the internet for newer versions at each run; to be told at once that there is none is its best case
+        nowhere = "http://127.0.0.1:9"
+        arguments["extra_env_vars"] = json.dumps({"HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere})
         request = ExecutionRequest(executor_id="default", exec_id=str(uuid.uuid4()), name="RUN_INGEST", args=arguments)
         result: Any = executor.execute(request)
         at = time.time_ns()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +21,9 @@ from fakes.execution_requests import RequestGms
 from fakes.gms import TOKEN
 from fakes.schema_registry import SchemaRegistry
 from services.kafka import change_log_schema, kafka
+
+from headgate.ledger.store import Ledger
+from headgate.model import Run, RunState
 
 pytestmark = pytest.mark.slow
 
@@ -126,43 +129,31 @@ def test_the_seeds_file_is_carried_out_as_it_is(tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         with program(tmp_path, words, env) as process:
             until(lambda: process.poll() is not None or gms.status(urn) not in ("", "RUNNING"), f"{urn} to end")
-            [run] = project.json("runs", "list")
+        [run] = runs_of(project)
         told = gms.result(urn)
         assert told["status"] == "SUCCESS", told
         report = json.loads(told["structuredReport"]["serializedValue"])
         assert report["source"]["report"]["events_produced"] == 3
         assert report["sink"]["report"]["total_records_written"] == 3
         assert told["report"].index("begun") < told["report"].index("gone on")
-        assert (run["job"], run["state"]) == ("ingestion:glue", "SUCCEEDED")
+        assert (run.job, run.state) == ("ingestion:glue", RunState.SUCCEEDED)
         assert len(json.loads((tmp_path / "out.json").read_text("utf-8"))) == 3
         assert TOKEN not in (tmp_path / "program.log").read_text("utf-8")
+
+
+def runs_of(project: Project) -> Sequence[Run]:
+    """All runs, by the ledger that nobody uses any more."""
+    ledger = Ledger(f"sqlite:///{project.home / 'ledger.db'}")
+    ledger.open(create=False)
+    try:
+        return ledger.runs().items
+    finally:
+        ledger.close()
 
 
 def log_of(folder: Path) -> str:
     """The logs of all runs so far."""
     return "".join(one.read_text("utf-8") for one in (folder / ".headgate" / "logs").glob("jr_*/log"))
-
-
-def test_a_token_without_the_right_is_refused_at_the_start(tmp_path: Path) -> None:
-    """Who may not manage secrets is told which privilege is missing, and where it is granted."""
-    project = Project(tmp_path, "jobs: {}\n")
-    with RequestGms() as gms:
-        gms.add_user("poor-token", "urn:li:corpuser:poor", privileges=["MANAGE_INGESTION"])
-        (tmp_path / "executor.yml").write_text(SEEDS_FILE.replace("# token: <token>", "token: poor-token"), "utf-8")
-        host, port = gms.url.removeprefix("http://").split(":")
-        env = {"DATAHUB_GMS_HOST": host, "DATAHUB_GMS_PORT": port}
-        said = project.fails(1, "executor", "-c", "executor.yml", env=env)
-        assert "`Manage Secrets`" in said
-        assert "urn:li:corpuser:poor" in said
-        assert "poor-token" not in said
-
-
-def test_other_actions_are_not_for_us(tmp_path: Path) -> None:
-    """A pipeline with another action is refused with its place."""
-    project = Project(tmp_path, "jobs: {}\n")
-    (tmp_path / "slack.yml").write_text(SEEDS_FILE.replace('"executor"', '"slack"'), "utf-8")
-    said = project.fails(2, "executor", "-c", "slack.yml")
-    assert "slack.yml:5:9: action.type: unsupported action type 'slack'" in said
 
 
 def test_the_framework_runs_our_action(tmp_path: Path) -> None:
@@ -184,8 +175,8 @@ def test_the_framework_runs_our_action(tmp_path: Path) -> None:
             until(lambda: process.poll() is not None or gms.status(urn) == "FAILURE", f"{urn} to end")
             broker.publish(change)
             until(lambda: process.poll() is not None or broker.committed("ours") == 3, "all to be read")
-        [run] = project.json("runs", "list")
-        assert (run["job"], run["state"], run["arguments"]["--request"]) == ("ingestion:glue", "FAILED", urn)
+        [run] = runs_of(project)
+        assert (run.job, run.state, run.arguments["--request"]) == ("ingestion:glue", RunState.FAILED, urn)
         assert "NOBODY_HAS_THIS" in gms.result(urn)["report"]
         assert gms.statuses(urn) == ["RUNNING", "FAILURE"]
 
@@ -211,7 +202,7 @@ def test_a_server_carries_requests_out_for_its_own_catalog(tmp_path: Path) -> No
         httpx.post(f"{url}/aspects?action=ingestProposal", json=body, timeout=30, trust_env=False).raise_for_status()
         until(lambda: _result(url, urn).get("status") == "FAILURE", "the request to be carried out")
         assert "NOBODY_HAS_THIS" in _result(url, urn)["report"]
-        assert [one["job"] for one in project.json("runs", "list")] == ["ingestion:laptop"]
+    assert [run.job for run in runs_of(project)] == ["ingestion:laptop"]
 
 
 def _result(url: str, urn: str) -> dict[str, Any]:

@@ -109,3 +109,14 @@ def test_stopping_what_is_over_is_a_conflict(app: App) -> None:
     run = ended(app, app.gate.start("second", arguments={}, actor="ann"))
     with pytest.raises(Conflict, match="it ended FAILED"):
         app.gate.stop(run.id, actor="ann")
+
+
+def test_a_recipe_is_brought_by_hand_only(app: App) -> None:
+    """A run by hand makes the job of the recipe it brings; another door starts only what is there."""
+    arguments = {"--recipe_json": "{}"}
+    with pytest.raises(NotFound):
+        app.gate.start("ingestion:brought", arguments=arguments, actor="ann", door="glue")
+    run = ended(app, app.gate.start("ingestion:brought", arguments=arguments, actor="ann"))
+
+    assert (run.engine, run.state) == ("recipe", RunState.FAILED)
+    assert "there is no source with a type" in (run.error or "")

@@ -161,7 +161,8 @@ class Gate:
                 cause=cause,
                 arguments=dict(arguments),
                 previous=previous,
-                implicit=implicit or targets.implied(job, arguments),
+                # by hand only: what other doors may start has to be there
+                implicit=implicit or (targets.implied(job, arguments) if door == "manual" else None),
                 timeout=timeout,
                 queue=queue,
             )

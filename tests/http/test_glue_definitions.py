@@ -106,6 +106,8 @@ def test_a_declared_job_is_shown_and_may_be_changed(world: World, glue: Any) -> 
     assert [(one.name, one.does, one.drift) for one in world.gate.plan()] == [("ingest", Does.UPDATE, True)]
     world.gate.apply(everything=True, actor="ann")
     assert glue.get_job(JobName="ingest")["Job"]["Timeout"] == 480
+    given = {key: value for key, value in update.items() if key != "Timeout"}
+    assert refused(glue.create_job, Name="ingest", Timeout=7, **given)[0] == "AlreadyExistsException"
 
 
 def test_a_deleted_job_leaves_its_history(world: World, glue: Any) -> None:

@@ -232,9 +232,11 @@ def absent_jobs(batch: Batch, names: Sequence[str]) -> list[str]:
 
 def _made(batch: Batch, table: sa.Table, kind: str, name: str, told: Told) -> Made:
     there = batch.connection.execute(
-        sa.select(table.c.name).where(table.c.name == name, sa.not_(table.c.deleted))
+        sa.select(table.c.origin).where(table.c.name == name, sa.not_(table.c.deleted))
     ).first()
-    return compared(batch, kind, name, told) if there else Made.NEW
+    if there is None:
+        return Made.NEW
+    return Made.DECLARED if there.origin == Origin.DECLARED.value else compared(batch, kind, name, told)
 
 
 def compared(batch: Batch, kind: str, name: str, told: Told) -> Made:

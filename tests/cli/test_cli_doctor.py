@@ -80,3 +80,33 @@ def test_a_server_that_is_not_there_is_no_good_health(project: Project) -> None:
 
 def test_without_a_project_it_says_so(tmp_path: Path) -> None:
     assert "there is no headgate.yaml" in Project(tmp_path / "empty", None).fails(2, "doctor")
+
+
+def test_the_folder_of_a_bucket_is_found_missing_and_made_by_what_it_says(project: Project) -> None:
+    """The whole asks for everything, and each finding says what it is about."""
+    done = project.type("doctor", "s3", "-o", "json")
+    assert done.code == 1, done
+    assert (done.json[0]["about"], done.json[0]["kind"]) == ("s3", "broken")
+    word, *rest = str(done.json[0]["mend"]).split()
+    assert (word, rest) == ("mkdir", ["-p", str(project.folder / "inbox")])
+    (project.folder / "inbox").mkdir()
+    whole = project.type("doctor", "-o", "json", env={"AWS_EC2_METADATA_DISABLED": "true"})
+
+    assert whole.code == 1, whole
+    assert not any("is not there" in one["what"] for one in whole.json)
+    assert {"s3", "aws", "datahub", "trigger after-first"} <= {one["about"] for one in whole.json}
+
+
+def test_a_datahub_that_is_away_is_exit_3(project: Project) -> None:
+    """Nobody knows whether all is well, and no token is shown."""
+    away = {
+        "DATAHUB_GMS_URL": "http://127.0.0.1:9",
+        "DATAHUB_GMS_TOKEN": "hush-hush",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    done = project.type("doctor", "datahub", env=away)
+
+    assert done.code == 3, done
+    assert "UNSEEN · datahub: DataHub could not be looked at" in done.out
+    assert "nobody knows whether all is well" in done.err
+    assert "hush" not in done.out + done.err

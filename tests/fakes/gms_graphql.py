@@ -21,6 +21,7 @@ TYPES = {
     "dataFlow": ("OtherEntity", "DATA_FLOW"), "corpuser": ("CorpUser", "CORP_USER"),
     "structuredProperty": ("StructuredPropertyEntity", "STRUCTURED_PROPERTY"),
 }  # fmt: skip
+SOURCE = "dataHubIngestionSource"
 NAMES = {400: "BAD_REQUEST", 403: "UNAUTHORIZED", 404: "NOT_FOUND", 409: "CONFLICT", 500: "SERVER_ERROR"}
 UNAUTHORIZED = "Unauthorized to perform this action. Please contact your DataHub administrator."
 
@@ -105,6 +106,15 @@ class _Root:
         start, count = input.get("start") or 0, input.get("count") or 20
         page = found[start : start + count]
         return {"start": start, "count": len(page), "total": len(found), "executionRequests": page}
+
+    def listIngestionSources(self, _info: object, *, input: Doc) -> Doc:  # noqa: N802 - GraphQL's names
+        if "MANAGE_INGESTION" not in self._rights.granted(self._actor, None):
+            raise failed(403, UNAUTHORIZED)
+        kept = {urn: self.aspects.get(urn, "dataHubIngestionSourceInfo") for urn in self.aspects.urns(SOURCE)}
+        found = [{"urn": urn, **info} for urn, info in kept.items() if info]
+        start, count = input.get("start") or 0, input.get("count") or 20
+        page = found[start : start + count]
+        return {"start": start, "count": len(page), "total": len(found), "ingestionSources": page}
 
     def _request(self, urn: str) -> Doc:
         asked = self.aspects.get(urn, "dataHubExecutionRequestInput") or {"requestedAt": 0, "task": "", "source": {}}

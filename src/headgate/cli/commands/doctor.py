@@ -19,6 +19,7 @@ from headgate.cli.printing import Output, print_json, say
 from headgate.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
+    from headgate.aws import Clients
     from headgate.doctor import Finding
     from headgate.settings import Settings
 
@@ -120,7 +121,7 @@ def _far(
     what: What | None,
     records: Asked,
     settings: Settings,
-    crontabs: Sequence[Path],  # noqa: ARG001 - DATAHUB
+    crontabs: Sequence[Path],
 ) -> Iterator[tuple[str, Finding]]:
     """What lies outside Headgate: with nothing named, as far as anything of it is used."""
     from headgate.aws import Clients  # noqa: PLC0415 - as below
@@ -131,6 +132,20 @@ def _far(
         yield from _of("s3", s3.diagnose(records, settings, clients, datetime.now(UTC)))
     if what in (None, What.AWS):
         yield from _of("aws", aws.diagnose(records, settings, clients))
+    if what in (None, What.DATAHUB):
+        yield from _of("datahub", _datahub(records, settings, clients, crontabs))
+
+
+def _datahub(records: Asked, settings: Settings, clients: Clients, crontabs: Sequence[Path]) -> list[Finding]:
+    from headgate.datahub import connect  # noqa: PLC0415 - as below
+    from headgate.doctor import datahub  # noqa: PLC0415
+
+    client = connect(settings.datahub) if settings.datahub.configured else None
+    try:
+        return datahub.diagnose(records, settings, client, clients, crontabs=crontabs)
+    finally:
+        if client is not None:
+            client.close()
 
 
 def _trigger(name: str, records: Asked, settings: Settings) -> list[Finding]:

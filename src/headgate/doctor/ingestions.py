@@ -1,0 +1,250 @@
+"""This file is where it is looked up where ingestion happens: with us, in DataHub, on AWS, in crontabs; or nowhere.
+
+It answers the question that comes before every other: who fills the catalog, when, and is it done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from headgate.aws import Clients, Fault, FaultKind, Place
+from headgate.datahub import GmsClient
+from headgate.datahub.answers import record, sequence
+from headgate.doctor.finding import Finding, Rank, unseen
+from headgate.doctor.records import Doc, Records, moment, told, word
+from headgate.errors import Forbidden, HeadgateError, Unavailable
+from headgate.settings import Settings
+
+_SOURCES: Final = 500  #: of DataHub's ingestion sources, that are looked through
+_RECENT: Final = 100  #: of the execution requests
+_PAGES: Final = 50  #: of AWS's lists
+_CLI: Final = "__datahub_cli_"  #: the executor that `datahub ingest` itself names
+#: What names of jobs and rules hold that ingest metadata.
+_WORDS: Final = ("datahub", "metadata", "ingest")
+#: What a line of a crontab holds that ingests.
+_TYPED: Final = ("datahub ingest", "headgate run")
+
+
+@dataclass(frozen=True, slots=True)
+class Regular:
+    """Something that ingests by itself."""
+
+    where: str
+    kind: str  #: the recipe's source type, e.g. glue; "" where nobody knows
+    enabled: bool = True
+
+
+def examine(
+    records: Records,
+    settings: Settings,
+    client: GmsClient | None,
+    clients: Clients,
+    *,
+    crontabs: Sequence[Path],
+    away: bool,
+) -> Iterator[Finding]:
+    """Every place, what is done twice, and whether nothing is done at all. `away`: DataHub does not answer."""
+    regular: list[Regular] = []
+    found = [
+        *_ours(records, settings, regular),
+        *_sources(client, regular),
+        *_on_glue(clients, regular),
+        *_on_eventbridge(clients, regular),
+        *_crontabs(crontabs, regular),
+        *(() if away else _recent(records)),
+        *_twice(regular),
+    ]
+    yield from found
+    blind = away or any(one.rank is Rank.UNSEEN for one in found)  # what was not seen may well ingest
+    if not blind and not any(one.enabled for one in regular):
+        yield _nothing(regular)
+
+
+def _nothing(regular: Sequence[Regular]) -> Finding:
+    ours = next(
+        (one.where.partition("trigger ")[2] for one in regular if not one.enabled and "trigger " in one.where), ""
+    )
+    return Finding(
+        Rank.LIKELY,
+        "no automated ingestion was found: the catalog is filled by hand, or from elsewhere",
+        "no schedule of ours, DataHub's, AWS Glue's or EventBridge's, and no line of the crontabs given, ingests",
+        f"headgate triggers enable {word(ours)}"
+        if ours
+        else "add a SCHEDULED trigger of a recipe job to headgate.yaml, then: headgate apply",
+    )
+
+
+def _ours(records: Records, settings: Settings, regular: list[Regular]) -> Iterator[Finding]:
+    jobs = {one["name"]: one for one in records.jobs()}
+    for trigger in records.triggers():
+        if trigger["type"] != "SCHEDULED":
+            continue
+        for action in trigger["actions"]:
+            job = jobs.get(action["job"])
+            if job is None or job["engine"] != "recipe":
+                continue
+            where = f"Headgate's trigger {trigger['name']}"
+            regular.append(Regular(where, _kind_of(settings, job), trigger["enabled"]))
+            last = job["last_run"]
+            yield Finding(
+                Rank.NOTE,
+                f"{where} ingests: {job['name']}, {trigger['schedule']} ({trigger['timezone']})"
+                + ("" if trigger["enabled"] else ", disabled"),
+                f"next at {told(moment(trigger['next_tick']))}; last run: "
+                + (f"{last['state']} at {told(moment(last['ended_at'] or last['created_at']))}" if last else "none"),
+                "" if trigger["enabled"] else f"headgate triggers enable {word(trigger['name'])}",
+            )
+
+
+def _kind_of(settings: Settings, job: Doc) -> str:
+    """The source type of a job's recipe; "" where the file cannot be read here."""
+    try:
+        text = (settings.project / str(job["target"].get("recipe") or "")).read_text("utf-8")
+        found: Any = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return ""
+    source: Any = found.get("source") if isinstance(found, dict) else None
+    return str(source.get("type") or "").removeprefix("headgate-") if isinstance(source, dict) else ""
+
+
+def _sources(client: GmsClient | None, regular: list[Regular]) -> Iterator[Finding]:
+    if client is None:
+        return
+    try:
+        found = record(client.ask("ingestion_sources", {"start": 0, "count": _SOURCES}).get("listIngestionSources"))
+    except HeadgateError as error:
+        yield unseen("DataHub's ingestion sources", str(error), "give Headgate's token MANAGE_INGESTION in DataHub")
+        return
+    for one in map(record, sequence(found.get("ingestionSources"))):
+        schedule = record(one.get("schedule"))
+        where = f"DataHub's ingestion source {one.get('name') or one.get('urn')}"
+        if not schedule.get("interval"):
+            continue
+        regular.append(Regular(where, str(one.get("type") or "")))
+        executor = record(one.get("config")).get("executorId") or "default"
+        yield Finding(
+            Rank.NOTE,
+            f"{where} ingests: {one.get('type')}, {schedule['interval']} ({schedule.get('timezone') or 'UTC'})",
+            f"{one.get('urn')}, executor {executor}",
+        )
+
+
+def _recent(records: Records) -> Iterator[Finding]:
+    """What others ran lately, and what of it nobody's schedule explains."""
+    try:
+        found = records.external(most=_RECENT)
+    except (Unavailable, Forbidden) as error:
+        yield unseen("recent ingestions of others", str(error), "give Headgate's token MANAGE_INGESTION in DataHub")
+        return
+    newest: dict[str, Doc] = {}
+    for one in found:
+        newest.setdefault(str(one["job"]), one)
+    for name, one in newest.items():
+        by_hand = one.get("executor") == _CLI
+        at = told(moment(one["started_at"] or one["created_at"]))
+        yield Finding(
+            Rank.POSSIBLE if by_hand else Rank.NOTE,
+            f"{name} is ingested by `datahub ingest` outside of DataHub and Headgate: by hand, or a cron nobody sees"
+            if by_hand
+            else f"others ingested {name} last at {at}: {one['state']}",
+            f"{one['id']}, {one['state']} at {at}, asked for by {one['cause']['actor'] or 'nobody known'}",
+            "declare its recipe as a job with a SCHEDULED trigger in headgate.yaml, then: headgate apply"
+            if by_hand
+            else "",
+        )
+
+
+def _twice(regular: Sequence[Regular]) -> Iterator[Finding]:
+    by_kind: dict[str, list[Regular]] = {}
+    for one in regular:
+        if one.kind and one.enabled:
+            by_kind.setdefault(one.kind, []).append(one)
+    for kind, those in by_kind.items():
+        ours = [one for one in those if one.where.startswith("Headgate's")]
+        if ours and len(those) > len(ours):
+            yield Finding(
+                Rank.LIKELY,
+                f"{kind} is ingested on two schedules",
+                " and ".join(one.where for one in those),
+                f"headgate triggers disable {word(ours[0].where.partition('trigger ')[2])}; or take the schedule off in"
+                " DataHub",
+            )
+
+
+def _not_looked(what: str, fault: Fault) -> Finding:
+    """Who has no AWS is not to be told that AWS is away."""
+    if fault.kind is FaultKind.NO_CREDENTIALS or fault.code in ("NoRegionError", "MissingExtra", "ProfileNotFound"):
+        return Finding(Rank.NOTE, f"{what} were not looked at", fault.message, "headgate doctor aws")
+    return unseen(what, str(fault), "headgate doctor aws")
+
+
+def _on_glue(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
+    token: dict[str, str] = {}
+    for _ in range(_PAGES):
+        answer = clients.call(Place(), "glue", "get_triggers", token, doing="listing Glue's triggers", attempts=2)
+        if isinstance(answer, Fault):
+            yield _not_looked("AWS Glue's triggers", answer)
+            return
+        for one in answer.get("Triggers") or ():
+            jobs = [str(each.get("JobName") or "") for each in one.get("Actions") or ()]
+            if one.get("Type") != "SCHEDULED" or not any(_named(each) for each in [*jobs, str(one["Name"])]):
+                continue
+            on = one.get("State") == "ACTIVATED"
+            where = f"AWS Glue's trigger {one['Name']}"
+            regular.append(Regular(where, "", on))
+            yield Finding(
+                Rank.NOTE,
+                f"{where} may ingest: {', '.join(jobs)}, {one.get('Schedule')}",
+                f"by its name; its state is {one.get('State')}",
+            )
+        if not answer.get("NextToken"):
+            return
+        token = {"NextToken": str(answer["NextToken"])}
+
+
+def _on_eventbridge(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
+    token: dict[str, str] = {}
+    for _ in range(_PAGES):
+        answer = clients.call(Place(), "events", "list_rules", token, doing="listing EventBridge's rules", attempts=2)
+        if isinstance(answer, Fault):
+            yield _not_looked("EventBridge's schedules", answer)
+            return
+        for one in answer.get("Rules") or ():
+            said = f"{one['Name']} {one.get('Description') or ''}"
+            if not one.get("ScheduleExpression") or not _named(said):
+                continue
+            where = f"EventBridge's rule {one['Name']}"
+            regular.append(Regular(where, "", one.get("State") != "DISABLED"))
+            yield Finding(
+                Rank.NOTE,
+                f"{where} may ingest: {one['ScheduleExpression']}",
+                f"by its name; its state is {one.get('State')}",
+            )
+        if not answer.get("NextToken"):
+            return
+        token = {"NextToken": str(answer["NextToken"])}
+
+
+def _named(name: str) -> bool:
+    return any(one in name.lower() for one in _WORDS)
+
+
+def _crontabs(files: Sequence[Path], regular: list[Regular]) -> Iterator[Finding]:
+    for file in files:
+        try:
+            lines = file.read_text("utf-8", errors="replace").splitlines()
+        except OSError as error:
+            yield unseen(f"the crontab {file}", str(error.strerror), f"ls -l {word(file)}")
+            continue
+        for number, line in enumerate(lines, 1):
+            if line.lstrip().startswith("#") or not any(one in line for one in _TYPED):
+                continue
+            where = f"{file}:{number}"
+            regular.append(Regular(where, ""))
+            # the rest of the line may hold a password
+            yield Finding(Rank.NOTE, f"{where} ingests", " ".join(line.split()[:5]))

@@ -69,7 +69,7 @@ def _other_end(job: str, state: str, over: Sequence[Doc]) -> Finding:
         + (never if state not in ends and len(over) > 1 else ""),
         f"headgate runs logs {last['id']}; when it is mended: headgate runs retry {last['id']}"
         if failed
-        else f"headgate run {word(job)}, or watch for {last['state']} in headgate.yaml and: headgate apply",
+        else f"headgate run {word(job)}, or watch for {last['state']} in headgate.yaml, then: headgate apply",
     )
 
 

@@ -31,7 +31,7 @@ def diagnose(
     crontabs: Sequence[Path] = (),
 ) -> list[Finding]:
     """The connection, our rights, what we rely on, and where ingestion happens. `client` None: the embedded catalog."""
-    return ranked(_examine(records, settings, client, clients, crontabs=crontabs))
+    return ranked(_examine(records, settings, client, clients, crontabs=crontabs), served=records.served)
 
 
 def _examine(

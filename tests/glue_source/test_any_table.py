@@ -109,7 +109,7 @@ options = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(tables, min_size=5, max_size=40, unique_by=lambda one: one["Name"]), databases, options)
 def test_any_table(tmp_path_factory: pytest.TempPathFactory, given_tables: list[Any], database: Any, said: Any) -> None:
     """Whatever Glue says, both say the same of it, and fail at the same tables. Of those, ours says nothing at all."""

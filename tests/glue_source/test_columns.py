@@ -100,7 +100,7 @@ scraps = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(names, types | scraps | st.text(max_size=20), st.booleans())
 @example("c", "struct<a:struct<a:struct<a:map<struct<b:int>,uniontype<int,foo>>>>>", False)
 def test_any_type(name: str, text: str, nullable: bool) -> None:
@@ -108,7 +108,7 @@ def test_any_type(name: str, text: str, nullable: bool) -> None:
     assert ours(name, text, nullable=nullable) == theirs(name, text, nullable=nullable)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=6), types, st.text(max_size=9))
 def test_the_size_is_never_underrated(name: str, text: str, comment: str) -> None:
     """What keeps an aspect below DataHub's limit may be too careful, not too bold."""

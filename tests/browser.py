@@ -40,6 +40,10 @@ os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
+class Navigated(AssertionError):
+    """The page went away while it was asked something."""
+
+
 class Page:
     """One tab. `problems` are what its console complained of."""
 
@@ -65,6 +69,8 @@ class Page:
         while time.monotonic() < give_up:
             answer = self._read()
             if answer.get("id") == self._count:
+                if "navigated" in str(answer.get("error", "")):
+                    raise Navigated(answer)
                 assert "error" not in answer, answer
                 return answer.get("result", {})
             self._note(answer)
@@ -101,12 +107,18 @@ class Page:
     def until(self, expression: str) -> None:
         """Wait until the expression is true."""
         give_up = time.monotonic() + DEADLINE
-        while not self.ask(expression):
+        while not self._holds(expression):
             assert time.monotonic() < give_up, (
                 f"waited {DEADLINE} s for {expression}; the page complained of {self.problems} and says:"
                 f" {self.ask('document.body.innerText')}"
             )
             time.sleep(0.02)
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return bool(self.ask(expression))
+        except Navigated:
+            return False  # the next page is asked again
 
     def press(self, key: str, *, code: int = 0, text: str = "") -> None:
         """Press a key of the keyboard, where the focus is."""

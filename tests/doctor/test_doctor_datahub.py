@@ -92,7 +92,7 @@ def source(gms: FakeGms, kind: str) -> None:
     gms.aspects.put(f"urn:li:dataHubIngestionSource:{kind}", "dataHubIngestionSourceInfo", info)
 
 
-def whats(found: list[Finding]) -> str:
+def lines(found: list[Finding]) -> str:
     return "\n".join(one.what for one in found)
 
 
@@ -103,8 +103,8 @@ def test_what_is_well_has_only_notes(tmp_path: Path, gms: FakeGms) -> None:
 
     assert {one.rank for one in found} == {Rank.NOTE}
     assert "answers" in found[0].what
-    assert "DataHub knows Headgate as urn:li:corpuser:" in whats(found)
-    assert "Headgate's trigger glue-schedule ingests: glue-metadata" in whats(found)
+    assert "DataHub knows Headgate as urn:li:corpuser:" in lines(found)
+    assert "Headgate's trigger glue-schedule ingests: glue-metadata" in lines(found)
     assert TOKEN not in repr(found)
 
 
@@ -142,8 +142,8 @@ def test_a_missing_right_is_named(tmp_path: Path, gms: FakeGms) -> None:
         strict = look(here, gms)
 
     assert found[0].what == "Headgate's token lacks MANAGE_SECRETS"
-    assert "Headgate's token lacks MANAGE_INGESTION" in whats(found)
-    assert "DataHub's ingestion sources could not be looked at" in whats(found)
+    assert "Headgate's token lacks MANAGE_INGESTION" in lines(found)
+    assert "DataHub's ingestion sources could not be looked at" in lines(found)
     assert (strict[0].rank, strict[0].what) == (Rank.BROKEN, "Headgate's token lacks MANAGE_INGESTION")
 
 
@@ -168,7 +168,7 @@ def test_a_rule_for_a_dataset_that_is_not_there(tmp_path: Path, gms: FakeGms) ->
 
     assert KNOWN in found.what
     assert "headgate.yaml:7" in found.evidence
-    assert KNOWN not in whats(after)
+    assert KNOWN not in lines(after)
 
 
 def test_the_same_kind_on_two_schedules(tmp_path: Path, gms: FakeGms) -> None:
@@ -191,7 +191,7 @@ def test_what_others_run_is_told_and_unmanaged_ingestion_is_a_finding(tmp_path: 
 
     assert found[0].rank is Rank.POSSIBLE
     assert found[0].what.startswith("cli-1234 is ingested by `datahub ingest` outside")
-    assert "others ingested snowflake last at 2026-01-01 00:00:00 UTC: SUCCEEDED" in whats(found)
+    assert "others ingested snowflake last at 2026-01-01 00:00:00 UTC: SUCCEEDED" in lines(found)
 
 
 def test_nothing_automated_is_a_finding_until_the_schedule_is_enabled(tmp_path: Path) -> None:
@@ -203,11 +203,11 @@ def test_nothing_automated_is_a_finding_until_the_schedule_is_enabled(tmp_path: 
         here.switch("glue-schedule", on=True)
         after = look(here, None)
 
-    assert "no automated ingestion" not in whats(blind), "what was not seen may well ingest"
+    assert "no automated ingestion" not in lines(blind), "what was not seen may well ingest"
     assert before[0].what.startswith("no automated ingestion was found")
     assert before[0].mend == "headgate triggers enable glue-schedule"
     assert {one.rank for one in after} == {Rank.NOTE}
-    assert "cron(0 0/6 * * ? *) (UTC)" in whats(after)
+    assert "cron(0 0/6 * * ? *) (UTC)" in lines(after)
 
 
 def test_schedules_on_aws_and_in_crontabs_are_found(tmp_path: Path) -> None:
@@ -233,10 +233,10 @@ def test_schedules_on_aws_and_in_crontabs_are_found(tmp_path: Path) -> None:
         found = look(here, None, OnAws(lists), crontab)
         lost = look(here, None, OnAws(lists), tmp_path / "gone")
 
-    assert "AWS Glue's trigger t may ingest: datahub-sync" in whats(found)
-    assert "EventBridge's rule nightly-metadata may ingest" in whats(found)
-    assert f"{crontab}:2 ingests" in whats(found)
-    assert "billing" not in whats(found)
+    assert "AWS Glue's trigger t may ingest: datahub-sync" in lines(found)
+    assert "EventBridge's rule nightly-metadata may ingest" in lines(found)
+    assert f"{crontab}:2 ingests" in lines(found)
+    assert "billing" not in lines(found)
     assert "hush" not in repr(found)
     assert {one.rank for one in found} == {Rank.NOTE}
     assert Rank.UNSEEN in {one.rank for one in lost}

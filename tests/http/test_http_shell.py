@@ -62,7 +62,10 @@ def test_head_of_the_shell_promises_no_other_length(url: str) -> None:
         (b'<div id="root"></div></body>', "application/json"),
         (b'<div id="root"></div></body>' + b" " * 600_000, "text/html"),
         (b"\x1f\x8bnot gzip", "text/html\r\nContent-Encoding: gzip"),
-        (gzip.compress(b'<div id="root"></div></body>' + bytes(99), mtime=0)[:-9], "text/html\r\nContent-Encoding: gzip"),
+        (
+            gzip.compress(b'<div id="root"></div></body>' + bytes(99), mtime=0)[:-9],
+            "text/html\r\nContent-Encoding: gzip",
+        ),
         (b'<div id="root"></div></body>', "text/html\r\nContent-Encoding: br"),
         (b'<div id="root"></div><script src="/headgate/button.js"></script></body>', "text/html"),
     ],

@@ -34,7 +34,7 @@ class Notifier:
 
     def _post(self, kind: str, payload: Mapping[str, Json]) -> None:
         values = {**payload, "kind": kind, "text": words(kind, payload)}
-        import httpx  # noqa: PLC0415 - see app.py: a tenth of a second that only a message needs
+        import httpx  # noqa: PLC0415 - see app/parts.py: a tenth of a second that only a message needs
 
         body = self._filled(values) if self.template else json.dumps(values)
         try:

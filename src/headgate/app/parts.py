@@ -1,0 +1,109 @@
+"""This file is where settings become the parts of a replica: engines of AWS, queues, relays, who is told of what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headgate.aws import Clients
+from headgate.aws_lambda.messages import StateChange
+from headgate.doors import object_events, sqs
+from headgate.engines.glue import GlueEngine
+from headgate.engines.lambda_ import LambdaEngine
+from headgate.engines.recipe.variables import Server
+from headgate.engines.step_functions import StepFunctionsEngine
+from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
+from headgate.flow.watch import Watch
+from headgate.gate import Gate
+from headgate.ledger.dead import DeadLetter
+from headgate.ledger.store import Ledger
+from headgate.openlineage import configured
+from headgate.ports import DataHub, Engine
+from headgate.runtime.dead_letters import DeadLetters
+from headgate.runtime.home import noted_server
+from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
+from headgate.runtime.relay import Relay
+from headgate.settings import Settings
+from headgate.settings.record import Emit
+
+
+def aws_engines(settings: Settings, watcher: Watch, gate: Gate, clients: Clients) -> dict[str, Engine]:
+    """The engines of AWS. boto3 is loaded, and a thread started, with the first run that needs one."""
+    functions = LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region)
+    gate.functions = functions.called_back
+    machines = StepFunctionsEngine(settings.home, watcher, clients=clients)
+    glue = GlueEngine(settings.home, watcher, clients=clients)
+
+    def changed(change: StateChange, *, trusted: bool) -> bool:
+        if change.engine == glue.name:
+            return glue.noticed(change.id)  # which looks for itself, always
+        return machines.noticed(change.id, change.detail if trusted else {})
+
+    gate.changed = changed
+    return {"step_functions": machines, "lambda": functions, "glue": glue}
+
+
+def queues(settings: Settings, gate: Gate, clients: Clients) -> list[sqs.QueueDoor]:
+    """The doors of `sqs:`. Who may send to a queue is the queue's own policy, so what it says of runs is believed."""
+    inside = sqs.Inside(
+        decode=lambda body: object_events.decode(body, source=sqs.DOOR),
+        accept=gate.ledger.accept,
+        changed=lambda change: gate.changed(change, trusted=True),
+        bury=lambda poison: DeadLetters(gate.ledger).bury(
+            DeadLetter(
+                source=poison.queue,
+                message=poison.message,
+                body=poison.body,
+                error=poison.error,
+                receives=poison.receives,
+                sent_at=poison.sent_at,
+            )
+        ),
+    )
+    return [
+        sqs.QueueDoor(queue, inside, clients=clients, name=f"sqs[{number}]")
+        for number, queue in enumerate(settings.sqs)
+        for _ in range(queue.pollers)
+    ]
+
+
+def catalog_of(settings: Settings) -> Server:
+    """The DataHub that recipes without a sink write to; where none is configured, the embedded one, if it is served."""
+    datahub = settings.datahub
+    if datahub.configured:
+        url = datahub.gms_url or f"{datahub.frontend_url.rstrip('/')}/api/gms"
+        token, secret = (one.reveal() if one else "" for one in (datahub.token, datahub.client_secret))
+        return Server(url=url, token=token, client_id=datahub.client_id, client_secret=secret)
+    noted = noted_server(settings.home)
+    return Server(url=noted[0] if noted else "", token=settings.token.reveal() if settings.token else "")
+
+
+def connected(settings: Settings) -> tuple[DataHub, Callable[[], None]]:
+    """DataHub's client, and how it is let go."""
+    from headgate.datahub import connect  # noqa: PLC0415 - httpx: a tenth of a second that the laptop mode does without
+
+    client = connect(settings.datahub)
+    return client, client.close
+
+
+def relays(ledger: Ledger, datahub: DataHub, settings: Settings) -> dict[str, Relay]:
+    """Who is told of lineage: DataHub (or the embedded catalog in its place), and the receiver of OPENLINEAGE_URL."""
+    said = settings.openlineage
+    teller = Teller(ledger, said.namespace)
+    found = {CHANNEL: Relay(ledger, CHANNEL, ToDataHub(datahub, teller, configured(said)))}
+    if said.receiver:
+        key = {"authorization": f"Bearer {said.api_key.reveal()}"} if said.api_key else {}
+        found[URL_CHANNEL] = Relay(ledger, URL_CHANNEL, ToUrl(said.receiver, teller, key))
+    return found
+
+
+def noting(settings: Settings) -> Noting:
+    """In whose messages our own runs are noted."""
+    match settings.openlineage.emit:
+        case Emit.NONE:
+            return Noting()
+        case Emit.URL:
+            return Noting((URL_CHANNEL,))
+        case Emit.BOTH:
+            return Noting((CHANNEL, URL_CHANNEL))
+        case _:
+            return Noting((CHANNEL,))

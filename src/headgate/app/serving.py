@@ -1,0 +1,171 @@
+"""This file is where a replica is run: with its port until a signal comes, or without one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from headgate.app.replica import App
+from headgate.errors import HeadgateError, InUse
+from headgate.runtime.home import forget_server, note_server
+from headgate.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from headgate.executor.pipeline_file import PipelineFile
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    worker: bool = True,
+    on_ready: Callable[[str], None] | None = None,
+    alongside: Callable[[App, str], None] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once. Answers the exit code.
+
+    `alongside` is run in a thread of its own once the server answers.
+
+    Raises:
+        InUse: the port or the home is taken. LedgerUnavailable: the database cannot be used.
+    """
+    listening = _bind(host, port)
+    app = App.build(settings, worker=worker, doors=True)
+    try:
+        app.start(role="all" if worker else "doors")
+    except HeadgateError:
+        listening.close()
+        raise
+    url = f"http://{'localhost' if host in ('127.0.0.1', 'localhost', '::1') else host}:{listening.getsockname()[1]}"
+    try:
+        app.carry_out_as_set()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(app, listening, host=host, url=url, on_ready=on_ready, alongside=alongside))
+    finally:
+        forget_server(settings.home)
+        app.close()
+    return 0
+
+
+def work(
+    settings: Settings, *, on_ready: Callable[[str], None] | None = None, requests: PipelineFile | None = None
+) -> int:
+    """Run runs, until SIGTERM or SIGINT; with `requests` carry out those of DataHub's, too."""
+    app = App.build(settings, worker=True, doors=False)
+    app.start(role="runs")
+    over = threading.Event()
+    try:
+        if requests is not None:
+            app.carry_out(requests)
+        else:
+            app.carry_out_as_set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: over.set())
+        if on_ready:
+            on_ready(app.ledger.id)
+        while not over.wait(3600):
+            pass
+    finally:
+        app.close()
+    return 0
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InUse(
+            f"port {port} on {host} cannot be used: {error.strerror}; choose another with --port, or stop what uses it"
+        ) from error
+    listening.listen(2048)
+    return listening
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - only where there is one
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    app: App,
+    listening: socket.socket,
+    *,
+    host: str,
+    url: str,
+    on_ready: Callable[[str], None] | None,
+    alongside: Callable[[App, str], None] | None,
+) -> None:
+    import uvicorn  # noqa: PLC0415 - commands that only look do without
+
+    from headgate.http import build  # noqa: PLC0415
+
+    asgi = build(app.gate, readiness=app.readiness, host=host, port=int(listening.getsockname()[1]))
+    config = uvicorn.Config(
+        asgi, log_config=None, access_log=False, server_header=False, date_header=False, lifespan="off",
+        timeout_graceful_shutdown=5, timeout_keep_alive=75, limit_concurrency=4096,
+        proxy_headers=False,
+    )  # fmt: skip
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            """Capture none: uvicorn raises them again when it is done, and the process would end before `app.close`."""
+            yield
+
+    server = Server(config)
+    _end_with_signals(server, asgi.close)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    announcing = asyncio.create_task(_announce(server, app, url, on_ready, alongside))
+    await server.serve(sockets=[listening])
+    await announcing
+
+
+def _end_with_signals(server: uvicorn.Server, end_streams: Callable[[], None]) -> None:
+    """The first SIGTERM or SIGINT ends the serving; the second, whoever is still busy then, the process."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        end_streams()  # an open page would hold the end up until uvicorn loses patience
+        server.should_exit = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+async def _announce(
+    server: object,
+    app: App,
+    url: str,
+    on_ready: Callable[[str], None] | None,
+    alongside: Callable[[App, str], None] | None,
+) -> None:
+    while not getattr(server, "started", False):
+        if getattr(server, "should_exit", False):
+            return
+        await asyncio.sleep(0.005)
+    note_server(app.settings.home, url)
+    if on_ready:
+        on_ready(url)
+    if alongside:
+        threading.Thread(target=alongside, args=(app, url), name="alongside", daemon=True).start()

@@ -110,8 +110,8 @@ def test_an_event_of_eventbridge_becomes_a_run(on_moto: str, tmp_path: Path) -> 
     (folder / "headgate.yaml").write_text((folder / "headgate.yaml").read_text("utf-8").replace("raw", "bridged"))
     with running(folder, doors=True) as app:
         for body in (b"a\n1\n", b"a\n22\n"):
-            s3.put_object(Bucket="bridged", Key="in/my file+1.csv", Body=body)
             count = len(runs_of(app, "ingest"))
+            s3.put_object(Bucket="bridged", Key="in/my file+1.csv", Body=body)
             until(lambda count=count: len(runs_of(app, "ingest")) == count + 1, "the run")
             assert ended(app, runs_of(app, "ingest")[-1]).result == {"objects": ["in/my file+1.csv"]}
 

@@ -48,9 +48,8 @@ def _select(table: sa.Table) -> sa.Select[Any]:
     )
 
 
-_ONE: Final = tuple(
-    _select(table).where(table.c.id == bindparam("id"), table.c.job == bindparam("job"))
-    for table in (schema.run, schema.history)
+_NAMED: Final = tuple(
+    _select(table).where(table.c.id.in_(bindparam("ids", expanding=True))) for table in (schema.run, schema.history)
 )
 _NEWEST: Final = tuple(
     _select(table)
@@ -68,11 +67,27 @@ _ATTEMPTS: Final = (
 
 def find(connection: Connection, job: str, name: str) -> JobRun | None:
     """The attempt of this id, of a run of this job."""
-    own = name.partition("_attempt_")[0]
-    for statement in _ONE:
-        if row := connection.execute(statement, {"id": own, "job": job}).first():
-            return next((one for one in _spread(connection, [row]) if one.attempt.id == name), None)
-    return None
+    return find_all(connection, [(job, name)])[0]
+
+
+def find_all(connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[JobRun | None]:
+    """The attempts of these jobs and ids, in the order they are wanted; None where there is none.
+
+    Of many, in one or two looks: what is asked of a run that is over takes the second.
+    """
+    left = {_own(name) for _, name in wanted}
+    found: dict[tuple[str, str], JobRun] = {}
+    for statement in _NAMED:  # the live ones first: one that ends between the two looks is among those that are over
+        if left:
+            seen = connection.execute(statement, {"ids": list(left)}).all()
+            left.difference_update(row.id for row in seen)
+            found.update({(one.run.job, one.attempt.id): one for one in _spread(connection, seen)})
+    return [found.get(one) for one in wanted]
+
+
+def _own(name: str) -> str:
+    """The id of the run that an attempt's id is of."""
+    return name.partition("_attempt_")[0]
 
 
 def page(connection: Connection, job: str, *, after: Place | None, limit: int) -> tuple[list[JobRun], Place | None]:

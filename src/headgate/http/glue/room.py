@@ -13,7 +13,9 @@ import msgspec
 
 from headgate.gate import Gate
 from headgate.http.aws_wire import Fault
+from headgate.http.glue.looks import Looks
 from headgate.http.landing import Landing
+from headgate.ledger import glue_runs
 from headgate.ledger.store import wait_for
 from headgate.ledger.writer import Batch
 from headgate.model import Job, JobName
@@ -27,6 +29,7 @@ class Room:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self._landing: Landing | None = None
+        self._looks: Looks | None = None
 
     def read(self, work: Callable[[Any], T]) -> T:
         """Look with `work`, which is handed a connection."""
@@ -42,6 +45,13 @@ class Room:
         if self._landing is None or self._landing.loop is not loop:
             self._landing = Landing(loop)
         return await self._landing.wait(future)
+
+    async def job_run(self, job: str, name: str) -> glue_runs.JobRun | None:
+        """The job run of this id, on the event loop."""
+        loop = asyncio.get_running_loop()
+        if self._looks is None or self._looks.loop is not loop:
+            self._looks = Looks(loop, lambda named: self.read(lambda connection: glue_runs.find_all(connection, named)))
+        return await self._looks.find(job, name)
 
     def known(self, name: str) -> Job | None:
         """The job as this process knows it, without asking the ledger."""

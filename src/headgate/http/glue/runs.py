@@ -71,9 +71,9 @@ def queueing(job: Job, given: Given) -> bool:
     return bool(said) if said is not None else job.origin is Origin.API and job.queue
 
 
-def get_job_run(room: Room, call: Call, given: Given) -> Answer:
+async def get_job_run(room: Room, call: Call, given: Given) -> Answer:
     del call
-    found = room.read(lambda connection: glue_runs.find(connection, given["JobName"], given["RunId"]))
+    found = await room.job_run(given["JobName"], given["RunId"])
     if found is None:
         raise missing("JobRun", given["RunId"])
     shape = shapes.job_run(found)

@@ -21,6 +21,7 @@ Quick = Callable[[Room, Call, Mapping[str, Any]], Awaitable[Answer]]
 
 QUICK: Final[Mapping[str, Quick]] = {
     "StartJobRun": runs.start_job_run,
+    "GetJobRun": runs.get_job_run,
 }
 OPERATIONS: Final[Mapping[str, Work]] = {
     "CreateJob": jobs.create_job,
@@ -57,7 +58,6 @@ OPERATIONS: Final[Mapping[str, Work]] = {
     "PutWorkflowRunProperties": workflows.put_workflow_run_properties,
     "StopWorkflowRun": workflows.stop_workflow_run,
     "ResumeWorkflowRun": workflows.resume_workflow_run,
-    "GetJobRun": runs.get_job_run,
     "GetJobRuns": runs.get_job_runs,
     "BatchStopJobRun": runs.batch_stop_job_run,
 }

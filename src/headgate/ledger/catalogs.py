@@ -32,13 +32,14 @@ class Does(StrEnum):
     RESTORE = "restore"
     ENABLE = "enable"
     DISABLE = "disable"
+    RESTART = "restart"  #: only a restart of the server puts it in force
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference between what is declared and what the ledger has. `drift`: only `apply` mends it."""
 
-    kind: str  #: job | trigger
+    kind: str  #: job | trigger | rule | setting; the ledger keeps the first two
     name: str
     does: Does
     drift: bool
@@ -262,6 +263,26 @@ def last_ticks(connection: Connection) -> dict[TriggerName, float]:
         )
     )
     return {TriggerName(name): float(tick) for name, tick in found}
+
+
+def not_begun(connection: Connection) -> dict[TriggerName, float]:
+    """The scheduled triggers that never had a first start, and when each became active or was made."""
+    table = schema.trigger
+    found = connection.execute(
+        sa.select(table.c.name, sa.func.coalesce(table.c.last_tick, table.c.created_at)).where(
+            sa.not_(table.c.deleted), table.c.type == "SCHEDULED", table.c.first_start.is_(None)
+        )
+    )
+    return {TriggerName(name): float(at) for name, at in found}
+
+
+def begin(batch: Batch, name: TriggerName) -> bool:
+    """Take the one first start of a trigger; False where it has been taken, by whatever replica."""
+    table = schema.trigger
+    taken = batch.connection.execute(
+        table.update().where(table.c.name == name, table.c.first_start.is_(None)).values(first_start=batch.now)
+    )
+    return taken.rowcount == 1
 
 
 def created(connection: Connection) -> dict[TriggerName, float]:

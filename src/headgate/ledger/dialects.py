@@ -95,6 +95,14 @@ def begin_writing(connection: Connection) -> None:
         connection.exec_driver_sql("begin immediate")
 
 
+def begin_looking(connection: Connection) -> Connection:
+    """Let all that is read until the connection is given back be of one moment; nobody waits for anybody."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql("begin")
+        return connection
+    return connection.execution_options(isolation_level="REPEATABLE READ")
+
+
 def finish_writing(connection: Connection, *, keep: bool) -> None:
     if is_sqlite(connection):
         connection.exec_driver_sql("commit" if keep else "rollback")

@@ -102,13 +102,13 @@ def find_run(connection: Connection, name: str) -> Run:
     if name.startswith(_BY_TIME):
         return _dispatched(connection, name)
     if own.startswith("jr_") and len(own) >= 7:
-        found = [
-            row
+        found = {  # one that ends in between is seen by both
+            row.id: row
             for table in (schema.run, schema.history)
             for row in connection.execute(sa.select(table).where(table.c.id >= own, table.c.id < own + "g").limit(2))
-        ]
+        }
         if len(found) == 1:
-            return rows.to_run(found[0])
+            return rows.to_run(next(iter(found.values())))
         if found:
             raise NotFound("single run", name, "several begin like that; give more of the id")
     raise NotFound("run", name, "see `headgate runs list`")
@@ -120,22 +120,26 @@ def _dispatched(connection: Connection, name: str) -> Run:
     except ValueError:
         raise NotFound("run", name, "after lambda- a time is expected, such as 2025-01-01T12:34:56Z") from None
     at = (second if second.tzinfo else second.replace(tzinfo=UTC)).timestamp()
-    found: list[Any] = []
+    found: dict[str, Any] = {}
     for table in (schema.run, schema.history):
         statement = sa.select(table).where(
             table.c.engine == "lambda", table.c.started_at >= at, table.c.started_at < at + 1
         )
         if table is schema.history:  # found by its index: what ended soon after, as functions do
             statement = statement.where(table.c.ended_at >= at, table.c.ended_at < at + _LONGEST_FUNCTION)
-        found.extend(connection.execute(statement.limit(2)))
+        found.update({row.id: row for row in connection.execute(statement.limit(2))})
     if len(found) == 1:
-        return rows.to_run(found[0])
+        return rows.to_run(next(iter(found.values())))
     raise NotFound("single run" if found else "run", name, "see `headgate runs list`")
 
 
 def list_runs(connection: Connection, wanted: RunFilter, *, before: int | None, limit: int) -> Page[Run]:
-    """Runs newest first: those under way and those over, merged by their number."""
-    by_number: dict[int, Any] = {}
+    """Runs newest first: those under way and those over, merged by their number.
+
+    Asked within `dialects.begin_looking`, so that both tables are seen as of one moment: otherwise a run that started
+    and one that ended between the two looks would leave a gap that no later page fills.
+    """
+    found: list[Any] = []
     for table in (schema.run, schema.history):
         statement = sa.select(table).order_by(table.c.seq.desc()).limit(limit + 1)
         if before is not None:
@@ -146,11 +150,14 @@ def list_runs(connection: Connection, wanted: RunFilter, *, before: int | None, 
             statement = statement.where(table.c.state == wanted.state.value)
         if wanted.trigger:
             statement = statement.where(table.c.trigger == wanted.trigger)
-        # one that ends between the two looks is seen by both; over is what it is
-        by_number.update({row.seq: row for row in connection.execute(statement)})
-    found = [by_number[number] for number in sorted(by_number, reverse=True)]
+        found.extend(connection.execute(statement))
+    found.sort(key=_number, reverse=True)
     runs = [rows.to_run(row) for row in found[:limit]]
     return Page(runs, runs[-1].seq if len(found) > limit else None)
+
+
+def _number(row: Sequence[Any]) -> int:
+    return int(row[0])  # the first of rows.RUN_COLUMNS
 
 
 def live_runs(connection: Connection, limit: int = 500) -> list[Run]:

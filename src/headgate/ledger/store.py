@@ -247,11 +247,19 @@ class Ledger:
         with self._reading() as connection:
             return catalogs.plan(connection, declared)
 
-    def apply(self, declared: Declaration, *, everything: bool, actor: str) -> Future[list[Change]]:
-        """Make the ledger say what is declared; with `everything`, delete and restore, too. Answers what was done."""
+    def apply(
+        self, declared: Declaration, *, everything: bool, actor: str, beside: Sequence[Change] = ()
+    ) -> Future[list[Change]]:
+        """Make the ledger say what is declared; with `everything`, delete and restore, too. Answers what was done.
+
+        `beside`: what is put in force at the same time and not kept here; it stands in the audit.
+        """
 
         def work(batch: Batch) -> list[Change]:
             done = catalogs.apply(batch, declared, everything=everything, actor=actor)
+            for change in beside:
+                action = f"{change.kind}.{change.does}"
+                catalogs.note(batch, actor=actor, action=action, subject=change.name, reason=None)
             for change in done:
                 if change.kind == "job" and change.does is Does.DELETE:
                     self._endings(batch).give_up(change.name)
@@ -296,6 +304,7 @@ class Ledger:
     ) -> reading.Page[Run]:
         wanted = reading.RunFilter(job=job, state=state, trigger=trigger)
         with self._reading() as connection:
+            dialects.begin_looking(connection)
             return reading.list_runs(connection, wanted, before=before, limit=limit)
 
     def live_runs(self) -> list[Run]:
@@ -304,6 +313,7 @@ class Ledger:
 
     def last_runs(self, jobs: Sequence[JobName]) -> dict[JobName, Run]:
         with self._reading() as connection:
+            dialects.begin_looking(connection)
             return reading.last_runs(connection, jobs)
 
     def durations(self, job: str) -> list[float]:
@@ -358,6 +368,11 @@ class Ledger:
     def last_ticks(self) -> dict[TriggerName, datetime]:
         with self._reading() as connection:
             return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.last_ticks(connection).items()}
+
+    def not_begun(self) -> dict[TriggerName, datetime]:
+        """The scheduled triggers that never had a first start, and since when each is there or active."""
+        with self._reading() as connection:
+            return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.not_begun(connection).items()}
 
     def created(self) -> dict[TriggerName, datetime]:
         with self._reading() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,10 @@ def executing(project: Path, gms: RequestGms | None, pipeline: PipelineFile | No
     with built(project, environ) as app:
         app.carry_out(pipeline or file())
         yield app
+        # it waits a second for the answer to what it asked of DataHub last, when nobody hurries that
+        assert app.executor is not None
+        with gms.impatient() if gms else nullcontext():
+            app.executor.close()
 
 
 def until_status(gms: RequestGms, urn: str, status: str) -> None:

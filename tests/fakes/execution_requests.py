@@ -9,6 +9,8 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -63,6 +65,7 @@ class RequestGms(FakeGms):
         self.events_allowed = True
         self.generation = "a"  #: part of every offset; another one makes those given out unknown
         self.polled: list[dict[str, list[str]]] = []
+        self._hurry = 0  #: how many do not want to wait for events that do not come
 
     # -- what people do
 
@@ -116,6 +119,20 @@ class RequestGms(FakeGms):
 
     # -- the Events API
 
+    @contextmanager
+    def impatient(self) -> Generator[None]:
+        """While it lasts, who asks for events is answered at once, whatever there is."""
+        with self.changing.changed:
+            self._hurry += 1
+            self.changing.changed.notify_all()
+        try:
+            yield
+        finally:
+            self._hurry -= 1
+
+    def _waits(self, until: float) -> bool:
+        return time.monotonic() < until and not self._hurry and not self._closing.is_set()
+
     def _allowed(self, asked: Asked, actor: str) -> Answer:
         if asked.path == "/openapi/v1/events/poll" and self.events:
             return self._poll(parse_qs(asked.query)) if self.events_allowed else Answer(403)
@@ -134,7 +151,7 @@ class RequestGms(FakeGms):
             return json_answer(400, {"errorMessage": "limit is at most 5000, pollTimeoutSeconds at most 10"})
         start, until = int(number), time.monotonic() + patience
         with self.changing.changed:
-            while len(self.changing.log) <= start and time.monotonic() < until and not self._closing.is_set():
+            while len(self.changing.log) <= start and self._waits(until):
                 self.changing.changed.wait(0.05)
             found = self.changing.log[start : start + limit]
         events = [{"contentType": "application/json", "value": json.dumps(one)} for one in found]

@@ -6,6 +6,7 @@ The server is the real command, DataHub's GMS is the fake written from its refer
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import socket
 import zipfile
@@ -19,6 +20,7 @@ import httpx
 import pytest
 from cli.world import Project, address, serving, until
 from fakes.gms import TOKEN, FakeGms
+from fakes.gms_aspects import Aspects
 from services.moto import ACCOUNT, CREDENTIALS, REGION, moto
 
 DATASET = "urn:li:dataset:(urn:li:dataPlatform:athena,AwsDataCatalog.financial_data.us_stocks_sip_v2,PROD)"
@@ -79,60 +81,89 @@ def aws() -> Iterator[Aws]:
         yield Aws(url)
 
 
-@pytest.fixture
-def gms() -> Iterator[FakeGms]:
+@pytest.fixture(scope="module")
+def datahub() -> Iterator[FakeGms]:
     with FakeGms() as made:
-        made.define_property("awsStepFunctionArn")
-        made.add_dataset(DATASET)
-        made.add_dataset(OTHER)
-        made.add_dataset(BARE)
-        made.add_job(JOB, [DATASET])
-        made.add_job(STRANGER, [OTHER])
-        made.add_run("first", parent=JOB, outputs=[DATASET], at=1_000)
-        made.add_user("ann", ANN, grants={one: ["EXECUTE_ENTITY"] for one in (DATASET, OTHER, BARE)})
-        made.add_user("vic", "urn:li:corpuser:vic", grants={DATASET: ["VIEW_ENTITY_PAGE"]})
         yield made
 
 
-class Site:
-    """A served Headgate with that DataHub and that AWS."""
+MARKS = itertools.count()
 
-    def __init__(self, url: str, gms: FakeGms, aws: Aws) -> None:
-        self.url, self.gms, self.aws = url, gms, aws
+
+@pytest.fixture
+def mark() -> str:
+    """Ends the tokens of a test, so that nothing the server remembers of a caller is of another test."""
+    return f"-{next(MARKS)}"
+
+
+@pytest.fixture
+def gms(datahub: FakeGms, mark: str) -> FakeGms:
+    """That DataHub, with what every test begins with and nothing else."""
+    datahub.behave()
+    datahub.aspects = Aspects()
+    datahub.define_property("awsStepFunctionArn")
+    for one in (DATASET, OTHER, BARE):
+        datahub.add_dataset(one)
+    datahub.add_job(JOB, [DATASET])
+    datahub.add_job(STRANGER, [OTHER])
+    datahub.add_run("first", parent=JOB, outputs=[DATASET], at=1_000)
+    datahub.add_user(f"ann{mark}", ANN, grants={one: ["EXECUTE_ENTITY"] for one in (DATASET, OTHER, BARE)})
+    datahub.add_user(f"vic{mark}", "urn:li:corpuser:vic", grants={DATASET: ["VIEW_ENTITY_PAGE"]})
+    return datahub
+
+
+class Site:
+    """A served Headgate with that DataHub and that AWS, as one test sees it."""
+
+    def __init__(self, url: str, gms: FakeGms, aws: Aws, mark: str) -> None:
+        self.url, self.gms, self.aws, self._mark = url, gms, aws, mark
         self.began = len(aws.executions())
+        self._before = {one["id"] for one in self._listed()}
 
     def click(
         self, body: Mapping[str, Any] = SEED, *, token: str = "ann", headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        whole = {**(headers or {}), **({"authorization": f"Bearer {token}"} if token else {})}
+        whole = {**(headers or {}), **({"authorization": f"Bearer {token}{self._mark}"} if token else {})}
         return httpx.post(f"{self.url}/api/ingestion/run", json=body, headers=whole, timeout=60, trust_env=False)
 
-    def get(self, path: str, token: str = "ann") -> httpx.Response:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.get(self.url + path, headers=headers, timeout=30, trust_env=False)
+    def get(self, path: str) -> httpx.Response:
+        return self._get(path, f"ann{self._mark}")
 
     def runs(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get("/headgate/api/v1/runs", TOKEN).json()["items"]
+        """Those that this test started, the newest first."""
+        return [one for one in self._listed() if one["id"] not in self._before]
+
+    def _listed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._get("/headgate/api/v1/runs?limit=100", TOKEN).json()["items"]
         return found
+
+    def _get(self, path: str, token: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}"}
+        return httpx.get(self.url + path, headers=headers, timeout=30, trust_env=False)
 
 
 ENVIRON = {**CREDENTIALS, "AWS_REGION": REGION}
 
 
-@pytest.fixture
-def site(tmp_path: Path, gms: FakeGms, aws: Aws) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, datahub: FakeGms, aws: Aws) -> Iterator[str]:
     """The seeds' configuration and nothing else: three variables, no headgate.yaml."""
-    project = Project(tmp_path, "jobs: {}\n")
+    project = Project(tmp_path_factory.mktemp("click"), "jobs: {}\n")
     environ = {
         **ENVIRON,
         "AWS_ENDPOINT_URL": aws.url,
-        "DATAHUB_GMS_URL": gms.url,
+        "DATAHUB_GMS_URL": datahub.url,
         "DATAHUB_GMS_TOKEN": TOKEN,
         "DATAHUB_INGESTION_JOB_ARN_PROPERTY_URN": PROPERTY,
         "DATAHUB_INGESTION_LAMBDA_MAPPING": json.dumps({DATASET: FUNCTION}),
     }
     with serving(project, env=environ):
-        yield Site(address(project), gms, aws)
+        yield address(project)
+
+
+@pytest.fixture
+def site(served: str, gms: FakeGms, aws: Aws, mark: str) -> Site:
+    return Site(served, gms, aws, mark)
 
 
 def test_a_datajob_with_the_property_is_executed_and_one_without_is_mapped(site: Site, aws: Aws) -> None:
@@ -232,7 +263,7 @@ def test_a_datahub_that_fails_starts_nothing(site: Site, aws: Aws, how: Any) -> 
     assert len(aws.executions()) == site.began
 
 
-def test_a_session_of_datahubs_frontend_clicks(tmp_path: Path, gms: FakeGms, aws: Aws) -> None:
+def test_a_session_of_datahubs_frontend_clicks(tmp_path: Path, gms: FakeGms, aws: Aws, mark: str) -> None:
     """As the button does behind our proxy: with the login's two cookies, which must agree, from our own page."""
     gms.add_user("boss", "urn:li:corpuser:boss", ["MANAGE_INGESTION"])
     gms.set_property(JOB, PROPERTY, aws.machines[0])
@@ -240,7 +271,7 @@ def test_a_session_of_datahubs_frontend_clicks(tmp_path: Path, gms: FakeGms, aws
         tmp_path, f"jobs: {{}}\ndatahub: {{gms_url: '{gms.url}', frontend_url: '{gms.frontend_url}', token: {TOKEN}}}\n"
     )
     with serving(project, env={**ENVIRON, "AWS_ENDPOINT_URL": aws.url}):
-        site = Site(address(project), gms, aws)
+        site = Site(address(project), gms, aws, mark)
         session = gms.session(ANN)
         page = {"x-headgate-request": "1", "origin": site.url, "sec-fetch-site": "same-origin", "cookie": session}
         forgeries = [
@@ -273,7 +304,7 @@ def test_what_aws_does_not_know_is_refused_for_good(site: Site, aws: Aws) -> Non
     assert "no-such-machine" in site.runs()[0]["error"]
 
 
-def test_aws_that_is_away_is_told_and_the_run_waits(tmp_path: Path, gms: FakeGms, aws: Aws) -> None:
+def test_aws_that_is_away_is_told_and_the_run_waits(tmp_path: Path, gms: FakeGms, aws: Aws, mark: str) -> None:
     """202 after at most ten seconds: the run is recorded, and starts when AWS is there."""
     project = Project(tmp_path, "jobs: {}\n")
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -283,7 +314,7 @@ def test_aws_that_is_away_is_told_and_the_run_waits(tmp_path: Path, gms: FakeGms
         "DATAHUB_INGESTION_LAMBDA_MAPPING": json.dumps({DATASET: FUNCTION}),
     }  # fmt: skip
     with serving(project, env=environ):
-        site = Site(address(project), gms, aws)
+        site = Site(address(project), gms, aws, mark)
         answer = site.click({"datasetUrn": DATASET})
 
         assert answer.status_code == 202, answer.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -27,8 +28,11 @@ CREDENTIALS: Mapping[str, str] = {
 
 
 @contextmanager
-def moto() -> Generator[str]:
-    """The URL of a fresh moto server. Without Docker Lambda runs nothing there: an invocation echoes its payload."""
+def moto(*, tasks_at: int | None = None) -> Generator[str]:
+    """The URL of a fresh moto server. Without Docker Lambda runs nothing there: an invocation echoes its payload.
+
+    `tasks_at`: the port of this machine that the tasks of state machines speak to, in place of moto's own.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = int(listening.getsockname()[1])
@@ -36,6 +40,7 @@ def moto() -> Generator[str]:
         [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=None if tasks_at is None else {**os.environ, "MOTO_PORT": str(tasks_at)},
     )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -24,6 +24,8 @@ FILES: Final = (
     "inbox/collections-data/.gitkeep",
     "jobs/glue_create_views_dual_engine.py",
     "jobs/glue_csv_to_iceberg.py",
+    "state-machines/metadata-sync-http.asl.json",
+    "state-machines/metadata-sync.asl.json",
 )
 
 

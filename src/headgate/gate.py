@@ -7,7 +7,8 @@ no engine and no wire.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from headgate.flow.resolve import Rule, RuleKind, RuleSource
 from headgate.ledger import clicks, reading
 from headgate.ledger import rules as kept
 from headgate.ledger.accepting import Ask, Receipt
-from headgate.ledger.catalogs import Change, Declaration
+from headgate.ledger.catalogs import Change, Declaration, Does
 from headgate.ledger.rules import KeptRule
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import (
@@ -40,8 +41,8 @@ from headgate.model import (
     TriggerName,
     new_event_id,
 )
-from headgate.ports import DataHub, DatasetFacts, Ingestion, Stop
-from headgate.settings import Settings
+from headgate.ports import DataHub, DatasetFacts, Ingestion, LastWrite, Stop
+from headgate.settings import Settings, again
 from headgate.settings.mapping import MappingFile
 from headgate.supervision.logs import read_log
 
@@ -93,6 +94,10 @@ class Gate:
         self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
         self.functions: CalledBack | None = None  #: set by the app: who is told how a function ended
         self.changed: Changed = nobody_follows  #: set by the app: who is told what AWS says of the state of a run there
+        #: set where a server runs: reads its file again, for plan and apply
+        self.read_again: Callable[[], Settings] = lambda: self.settings
+        self._applying = threading.Lock()
+        self._restart: Sequence[str] = ()
         self._mapping = MappingFile.of(settings)
 
     # -- asking
@@ -422,15 +427,49 @@ class Gate:
 
     @property
     def declaration(self) -> Declaration:
+        """What was declared when the file was last put in force."""
         return Declaration(self.settings.jobs, self.settings.triggers)
 
     def plan(self) -> list[Change]:
-        """What `apply` would do."""
-        return self.ledger.plan(self.declaration)
+        """What `apply` would do with headgate.yaml as it is now, and which settings wait for a restart.
+
+        Raises:
+            InvalidConfiguration: the file is wrong; every place is named.
+        """
+        read = self.read_again()
+        waiting = self._waiting(read)
+        return [*self.ledger.plan(Declaration(read.jobs, read.triggers)), *_rule_changes(self.settings, read), *waiting]
 
     def apply(self, *, everything: bool, actor: str) -> list[Change]:
-        """Make the ledger say what headgate.yaml declares. `everything`: mend drift too (delete, restore, switch)."""
-        return wait_for(self.ledger.apply(self.declaration, everything=everything, actor=actor))
+        """Put in force what headgate.yaml declares now; answers what was done, and which settings wait for a restart.
+
+        Jobs and triggers go to the ledger, the rules of `datasets:` are this server's. `everything`: mend drift too
+        (delete, restore, switch).
+
+        Raises:
+            InvalidConfiguration: the file is wrong, so nothing was done. LedgerUnavailable.
+        """
+        with self._applying:
+            read = self.read_again()
+            rules, waiting = _rule_changes(self.settings, read), self._waiting(read)
+            declared = Declaration(read.jobs, read.triggers)
+            done = wait_for(self.ledger.apply(declared, everything=everything, actor=actor, beside=rules))
+            self.settings = again.with_definitions(self.settings, read)
+        return [*done, *rules, *waiting]
+
+    def restart_warnings(self) -> list[str]:
+        """Which settings headgate.yaml said otherwise when it was last read, for /readyz."""
+        if not self._restart:
+            return []
+        named = ", ".join(self._restart[:5]) + (", …" if len(self._restart) > 5 else "")
+        return [f"headgate.yaml has changed in what only a restart puts in force: {named}"]
+
+    def _waiting(self, read: Settings) -> list[Change]:
+        """What is not put in force while the server runs."""
+        found = again.needs_restart(self.settings, read)
+        self._restart = [one.name for one in found]
+        return [Change("setting", one.name, Does.RESTART, False, {"value": one.before}, {"value": one.after})
+                for one in found]  # fmt: skip
 
     # -- looking
 
@@ -441,6 +480,10 @@ class Gate:
             Unavailable: DataHub cannot be asked. Forbidden: it does not list them for us.
         """
         return self.datahub.ingestions(most=most) if self.datahub is not None else ()
+
+    def last_writes(self, *, most: int) -> Sequence[LastWrite]:
+        """Who wrote the catalog's datasets last, newest first; a sample. Raises Unavailable."""
+        return self.datahub.last_writes(most=most) if self.datahub is not None else ()
 
     def log(self, name: str, *, offset: int = 0, limit: int = 1 << 16, attempt: int | None = None) -> LogPart:
         """A piece of the log of a run's attempt (the newest unless said). No log yet is an empty piece.
@@ -469,3 +512,15 @@ def _check(arguments: Mapping[str, str], reason: str | None) -> None:
     for key, value in arguments.items():
         if len(key) > 255 or len(value) > 65_536:
             raise Invalid(f"arguments.{key[:40]}: too long (keys 255, values 65,536 characters)")
+
+
+def _rule_changes(running: Settings, read: Settings) -> list[Change]:
+    """Which rules of `datasets:` differ, by what they cover; one that only stands elsewhere in the file does not."""
+    before, after = again.declared_rules(running), again.declared_rules(read)
+    changes: list[Change] = []
+    for name in sorted({*before, *after}):
+        old, new = (again.rule_spec(those[name]) if name in those else None for those in (before, after))
+        if old != new:
+            does = Does.CREATE if old is None else Does.DELETE if new is None else Does.UPDATE
+            changes.append(Change("rule", name, does, False, old, new))
+    return changes

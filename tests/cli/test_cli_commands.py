@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,9 @@ def test_plan_shows_what_apply_does(project: Project) -> None:
     assert len(project.json("plan")) == 1
     assert len(project.json("apply", "--yes")) == 1
     assert "Nothing to change" in project.ok("plan")
+    with closing(sqlite3.connect(project.home / "ledger.db")) as ledger:
+        who = set(ledger.execute("select actor from audit where action = 'job.update' and subject = 'second'"))
+    assert who == {("urn:li:corpuser:local",)}, "what a person applied is the person's, not the system's"
 
 
 def test_explain_names_the_rule_and_the_losers(project: Project) -> None:

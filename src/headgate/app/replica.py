@@ -110,8 +110,10 @@ class App:
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:
         return App(settings, worker=worker, doors=doors)
 
-    def start(self, *, role: str = "all") -> None:
+    def start(self, *, role: str = "all", declare: bool = True) -> None:
         """Open the ledger, take up what was left, and begin.
+
+        `declare`: put in force what headgate.yaml declares, but for drift. Not so for a command that applies it itself.
 
         Raises:
             InUse: another process holds this home. LedgerUnavailable: the database cannot be used.
@@ -122,12 +124,12 @@ class App:
                 self.ledger.alone = role == "all"
             else:
                 make_home(self.settings.home)
-            self._begin()
+            self._begin(declare=declare)
         except HeadgateError:
             self.close()
             raise
 
-    def _begin(self) -> None:
+    def _begin(self, *, declare: bool) -> None:
         ledger = self.ledger
         announcer = Announcer.of(
             [Subscription(channel=one.name, on=frozenset(one.on), job=one.job) for one in self.settings.notify]
@@ -148,7 +150,7 @@ class App:
         ledger.on_due = self._sweep.wake
         ledger.on_outbox = self._wake_tellers
         ledger.open()
-        done = self.gate.apply(everything=False, actor=SYSTEM)
+        done = self.gate.apply(everything=False, actor=SYSTEM) if declare else ()
         for change in done:
             _log.info("definition", does=change.does.value, kind=change.kind, name=change.name)
         if isinstance(self.datahub, EmbeddedDataHub):
@@ -251,6 +253,7 @@ class App:
             "problems": problems,
             "warnings": [
                 *self.gate.warnings(),
+                *self.gate.restart_warnings(),
                 *troubles.of_credentials(self.settings, self.ledger.catalog.jobs.values()),
                 *troubles.of_engines(self._engines),
                 *troubles.of_queues(self._queues, self.ledger),

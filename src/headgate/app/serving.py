@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from headgate.app.replica import App
 from headgate.errors import HeadgateError, InUse
 from headgate.runtime.home import forget_server, note_server
 from headgate.settings import Settings
+from headgate.settings.again import read_again
 
 if TYPE_CHECKING:
     import uvicorn
@@ -45,6 +48,7 @@ def serve(
     except HeadgateError:
         listening.close()
         raise
+    app.gate.read_again = partial(read_again, settings, os.environ)
     url = f"http://{'localhost' if host in ('127.0.0.1', 'localhost', '::1') else host}:{listening.getsockname()[1]}"
     try:
         app.carry_out_as_set()

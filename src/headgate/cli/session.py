@@ -46,10 +46,11 @@ def reading(settings: Settings) -> Generator[Client]:
 
 
 @contextmanager
-def writing(settings: Settings, *, working: bool = False) -> Generator[Client]:
+def writing(settings: Settings, *, working: bool = False, declare: bool = True) -> Generator[Client]:
     """Somebody to tell: the running server, or else the ledger under its lock.
 
-    `working`: without a server this process runs jobs, too, for as long as the context is open.
+    `working`: without a server this process runs jobs, too, for as long as the context is open. `declare`: it puts in
+    force what headgate.yaml declares, as a server does at its start; not so for a command that does that by itself.
 
     Raises:
         InUse: another command holds the ledger.
@@ -64,7 +65,7 @@ def writing(settings: Settings, *, working: bool = False) -> Generator[Client]:
 
     app = App.build(settings, worker=working, doors=False)
     try:
-        app.start()
+        app.start(declare=declare)
     except InUse as error:
         raise InUse(
             f"{settings.home} is held by another headgate command, or by a server that does not answer;"

@@ -14,6 +14,7 @@ from headgate.errors import (
     Forbidden,
     HeadgateError,
     Invalid,
+    InvalidConfiguration,
     MissingExtra,
     NotAuthenticated,
     NotFound,
@@ -93,7 +94,12 @@ def problem(status: int, message: str, headers: Mapping[str, str] | None = None)
 
 
 def refusal(error: HeadgateError) -> Answer:
-    return problem(status_of(error), str(error))
+    """Its text; of a configuration that is wrong also `problems`, each with its place."""
+    if not isinstance(error, InvalidConfiguration):
+        return problem(status_of(error), str(error))
+    found: Sequence[InvalidConfiguration] = getattr(error, "problems", (error,))
+    places = [{"file": one.file, "line": one.line, "column": one.column, "message": one.message} for one in found]
+    return Answer({"message": str(error), "problems": places}, status_of(error))
 
 
 def field_problems(errors: Sequence[Mapping[str, Any]]) -> str:

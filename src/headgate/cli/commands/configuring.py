@@ -18,6 +18,7 @@ from headgate.cli.printing import Output, cell, confirm, interactive, note, prin
 from headgate.errors import Invalid, InvalidConfiguration
 
 _SIGN = {"create": "+", "restore": "+", "delete": "-"}
+_RESTART = "restart"
 
 
 def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; made when not there.")]) -> None:
@@ -66,7 +67,7 @@ def show_config(output: AsOutput = Output.TABLE, config: Config = None) -> None:
 
 
 def plan(output: AsOutput = Output.TABLE, config: Config = None) -> None:
-    """What `apply` would change in the ledger: + made, ~ changed, - deleted. Changes nothing."""
+    """What `apply` would change: + made, ~ changed, - deleted. Changes nothing. A server reads its own file again."""
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
@@ -79,16 +80,15 @@ def apply(yes: Yes = False, output: AsOutput = Output.TABLE, config: Config = No
     logs.of_command(settings)
     if not (yes or interactive()):
         raise Invalid("say --yes to apply; `headgate plan` shows what that would change")
-    with session.reading(settings) as client:
-        changes, here = client.plan(), not client.remote
     if not yes:
+        with session.reading(settings) as client:
+            changes = client.plan()
         _print_changes(changes, Output.TABLE, "Nothing to change.")
-        if changes and not confirm(f"Apply {len(changes)} changes?"):
+        count = sum(one["does"] != _RESTART for one in changes)
+        if count and not confirm(f"Apply {count} changes?"):
             raise Failed("nothing was applied")
-    with session.writing(settings) as client:
-        applied = client.apply()
-    # whoever opens the ledger to write puts in force what is no drift: what was done is the plan, not the rest of it
-    done = changes if here else applied
+    with session.writing(settings, declare=False) as client:
+        done = client.apply()
     if output is Output.JSON:
         print_json(done)
     elif yes:
@@ -138,6 +138,8 @@ def _print_changes(changes: Sequence[Doc], output: Output, nothing: str) -> None
         say(nothing)
     for one in changes:
         drift = "  (drift: only `headgate apply` changes it)" if one["drift"] else ""
+        if one["does"] == _RESTART:
+            drift = "  (only a restart of the server puts it in force)"
         say(f"{_SIGN.get(one['does'], '~')} {one['kind']} {one['name']}: {one['does']}{drift}")
         if one["does"] not in _SIGN:
             for line in differences(one["before"] or {}, one["after"] or {}):

@@ -70,6 +70,7 @@ def test_the_project_loads_and_means_the_reference_workflow(tmp_path: Path) -> N
         "csv-uploaded": True,
         "dual-engine-views-trigger": True,
         "glue-metadata-schedule": False,
+        "glue-metadata-of-written-tables": False,
     }
     assert settings.inboxes == {"raw-data": tmp_path / "inbox"}
     assert (tmp_path / "inbox" / "collections-data").is_dir()

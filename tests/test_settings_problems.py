@@ -144,6 +144,14 @@ A_TRIGGER = """
     6:48: triggers.t: schedule
 {type: SCHEDULED, actions: [a], schedule: rate(1 hour), timezone: Europe/Berln}
     6:72: triggers.t: there is no time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?
+{type: SCHEDULED, schedule: rate(1 day), at_first_start: maybe, actions: [a]}
+    triggers.t.at_first_start: expected true or false
+{type: SCHEDULED, schedule: rate(1 day), actions: [{job: a, from_result: {--x: y}}]}
+    triggers.t: the action 'a' has from_result, and only a CONDITIONAL trigger has results
+{type: CONDITIONAL, predicate: {conditions: [{job: b, state: FAILED}]}, actions: [{job: a, from_result: {x: y}}]}
+    triggers.t.actions[0].from_result: a name begins with two dashes; did you mean '--x'?
+{type: CONDITIONAL, predicate: {conditions: [{job: b, state: FAILED}]}, actions: [{job: a, from_result: {--x: ''}}]}
+    triggers.t.actions[0].from_result.--x: expected a text that is not empty
 {type: SCHEDULED, actions: [a], schedule: rate(1 hour), timezone: Europe}
     there is no time zone 'Europe'
 {type: SCHEDULED, actions: [a], schedule: rate(1 hour), missed: some}

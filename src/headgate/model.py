@@ -81,6 +81,8 @@ WATCHABLE: Final = frozenset({RunState.SUCCEEDED, RunState.STOPPED, RunState.FAI
 
 #: The kind of the schedule door's events.
 TICK: Final = "Tick"
+#: The kind of the one event that a SCHEDULED trigger with `at_first_start` has when it is first active in a ledger.
+FIRST_START: Final = "FirstStart"
 #: The kind of an event by which somebody fires an ON_DEMAND trigger; its payload names the trigger.
 DEMAND: Final = "Demanded"
 
@@ -160,6 +162,8 @@ class Action:
     job: JobName
     arguments: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout: float | None = None  #: seconds
+    from_result: Mapping[str, str] = field(default_factory=dict[str, str])
+    """CONDITIONAL: arguments taken from the results of the runs that fired it, each by its member's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +201,7 @@ class Trigger:
     schedule: str | None = None  #: SCHEDULED: cron(...), rate(...) or five-field cron
     timezone: str = "UTC"
     missed: Missed = Missed.ONCE
+    at_first_start: bool = False  #: SCHEDULED: fires once, too, when it is first active in this ledger
     objects: ObjectFilter | None = None  #: EVENT
     settle: float = 0.0  #: seconds without a further event before the run may start (at most ten times this)
     max_objects: int = 500

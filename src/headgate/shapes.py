@@ -226,7 +226,13 @@ def trigger_json(trigger: Trigger, *, last_tick: datetime | None = None, next_ti
         "enabled": trigger.enabled,
         "description": trigger.description,
         "actions": [
-            {"job": one.job, "arguments": dict(one.arguments), "timeout": one.timeout} for one in trigger.actions
+            {
+                "job": one.job,
+                "arguments": dict(one.arguments),
+                "from_result": dict(one.from_result),
+                "timeout": one.timeout,
+            }
+            for one in trigger.actions
         ],
         "predicate": _predicate(trigger.predicate),
         "fires_for": trigger.fires_for.value if trigger.fires_for else None,
@@ -252,6 +258,7 @@ def next_tick(trigger: Trigger, now: datetime, *, anchor: datetime = EPOCH) -> d
         return None
 
 
+        "at_first_start": trigger.at_first_start,
 def change_json(change: Change) -> Shape:
     """One line of `plan` and `apply`. `drift`: only `apply` mends it."""
     return {

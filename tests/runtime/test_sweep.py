@@ -196,3 +196,21 @@ def test_a_bug_in_a_look_is_seen_and_is_not_the_last_look(passing: Passing, monk
     assert "ZeroDivisionError: a bug" in str(passing.sweep.problem)
     _until(lambda: len(looks) > 1 and passing.sweep.problem is None, "the next look")
     passing.sweep.close()
+
+
+def test_a_trigger_that_is_new_has_its_first_start(passing: Passing) -> None:
+    """Once: the next looks, and those after it was switched off and on, find nothing to start."""
+    name = TriggerName("t")
+    trigger = Trigger(
+        name=name, type=TriggerType.SCHEDULED, actions=[Action(job=JobName("a"))], schedule="cron(0 0 1 1 ? 2099)",
+        at_first_start=True,
+    )  # fmt: skip
+    passing.replica.declare([job("a")], [trigger])
+    passing.look()
+    passing.look()
+    for enabled in (False, True):
+        wait_for(passing.replica.ledger.set_enabled(name, enabled=enabled, actor="ann", reason=""))
+        passing.look()
+
+    (run,) = passing.replica.taken()
+    assert run.cause.trigger == "t"

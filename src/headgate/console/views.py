@@ -174,3 +174,5 @@ def event_words(event: Event) -> str:
     if event.kind == "Tick":
         return f"the schedule of {event.payload.get('trigger')} ticked for {event.payload.get('tick')}"
     return f"{event.kind} came in by door {event.door}"
+    if event.kind == "FirstStart":
+        return f"{event.payload.get('trigger')} is active for the first time"

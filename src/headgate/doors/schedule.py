@@ -17,7 +17,7 @@ import structlog
 
 from headgate.errors import Invalid
 from headgate.flow.cron import EPOCH, Schedule, parse
-from headgate.model import TICK, Event, Missed, Trigger, TriggerName, TriggerType, new_event_id
+from headgate.model import FIRST_START, TICK, Event, Missed, Trigger, TriggerName, TriggerType, new_event_id
 
 #: At most so many missed ticks of one trigger are made up (`all`) or counted (`once`, `skip`).
 MAX_MISSED: Final = 1_000
@@ -78,9 +78,43 @@ def due(
     return Due(tuple(events), min(wakeups, default=None))
 
 
+def first_starts(
+    triggers: Iterable[Trigger], waiting: Mapping[TriggerName, datetime], now: datetime
+) -> tuple[Event, ...]:
+    """Return the first starts that are owed: of enabled triggers with `at_first_start` that never had theirs.
+
+    Args:
+        triggers: of any type; only enabled SCHEDULED ones count.
+        waiting: those that never had one, and since when each is active. The ledger, which takes each once for ever,
+            has the last word.
+        now: with a zone.
+    """
+    return tuple(
+        Event(
+            id=new_event_id(),
+            door="schedule",
+            kind=FIRST_START,
+            # with the time of its activation: one that was skipped, since the trigger was just being disabled, is no
+            # reason to skip the next one
+            identity=_digest("first start", trigger.name, waiting[trigger.name]),
+            at=now,
+            payload={"trigger": trigger.name},
+        )
+        for trigger in triggers
+        if trigger.type is TriggerType.SCHEDULED
+        and trigger.enabled
+        and trigger.at_first_start
+        and trigger.name in waiting
+    )
+
+
 def tick_identity(trigger: TriggerName, tick: datetime) -> str:
     """The identity (64 hex digits) of one tick of one trigger, the same in every replica."""
-    return hashlib.sha256("\0".join(("schedule", trigger, tick.astimezone(UTC).isoformat())).encode()).hexdigest()
+    return _digest("schedule", trigger, tick)
+
+
+def _digest(what: str, trigger: TriggerName, at: datetime) -> str:
+    return hashlib.sha256("\0".join((what, trigger, at.astimezone(UTC).isoformat())).encode()).hexdigest()
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headgate.catalog import Catalog
 from headgate.flow.match import object_filter_reason, skip_reason
-from headgate.model import DEMAND, TICK, Event, Trigger, TriggerName
+from headgate.model import DEMAND, FIRST_START, TICK, Event, Trigger, TriggerName
 
 #: A bucket with more triggers than this gets one decision for all that did not match, not one for each.
 EACH_UP_TO = 20
@@ -26,7 +26,7 @@ class Skip:
 
 def match(event: Event, catalog: Catalog) -> Sequence[Fire | Skip]:
     """Say what the event does at every trigger it concerns. Never empty: an event nobody wants says so."""
-    if event.kind == TICK:
+    if event.kind in (TICK, FIRST_START):
         return [_tick(event, catalog)]
     if event.kind == DEMAND:
         return [_demand(event, catalog)]

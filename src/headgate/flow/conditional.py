@@ -7,10 +7,15 @@ condition and root firing, and only runs that a trigger started count. All latch
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
-from headgate.model import FiresFor, JobName, Logical, Predecessor, Run, RunId, Trigger
+from headgate.model import Action, FiresFor, JobName, Json, Logical, Predecessor, Run, RunId, Trigger
+
+#: Characters of an argument's value.
+LONGEST: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,30 @@ def _not_counted(run: Run, trigger: Trigger, mode: FiresFor) -> str | None:
     if mode is FiresFor.TRIGGERED and run.root is None:
         return "not triggered: the run was started directly, and conditional_fires_for is `triggered` (as on AWS)"
     return None
+
+
+def hand_on(action: Action, results: Mapping[RunId, Mapping[str, Json]]) -> dict[str, str] | Skips:
+    """Return the arguments that an action takes from the results of the runs that fired it, in their order.
+
+    A text is handed on as it is, anything else as JSON. Of several runs lists are joined, each of their members once;
+    of anything else the last one's counts. What no run has, or is empty, is nothing to start the job for.
+    """
+    handed: dict[str, str] = {}
+    for argument, member in action.from_result.items():
+        found = [result[member] for result in results.values() if result.get(member) not in (None, "", [], {})]
+        if not found:
+            runs = " and ".join(f"{run[:11]}…" for run in results)
+            return Skips(f"result: {runs} has nothing under {member!r}, which {argument} is made of")
+        text = _text(found)
+        if len(text) > LONGEST:
+            return Skips(f"result: {member!r} has {len(text):,} characters; an argument takes at most {LONGEST:,}")
+        handed[argument] = text
+    return handed
+
+
+def _text(found: Sequence[Json]) -> str:
+    lists = [cast("list[Json]", one) for one in found if isinstance(one, list)]
+    if len(lists) == len(found):
+        return json.dumps(list({json.dumps(one): one for those in lists for one in those}.values()))
+    last = found[-1]
+    return last if isinstance(last, str) else json.dumps(last)

@@ -46,7 +46,8 @@ def csv_to_iceberg(context: Context) -> None:
 
     Arguments: `--table` (namespace.table), `--source` (s3://bucket/prefix/, for runs without a manifest),
     `--max_rejects` (per file). Result: `table`, `files` (all the run was given), `landed`, `skipped` (were there
-    already), `refused`, `rows`, `rejects` (records and refused files), `snapshot_id`, `ingest_ts`.
+    already), `refused`, `rows`, `rejects` (records and refused files), `written` (the tables that were), `snapshot_id`,
+    `ingest_ts`.
 
     A file that changed since its event is taken as it is now, under the id of the bytes that were read; the event of
     those bytes then adds nothing. One that is gone is refused (reason MISSING). Rejects are written before the rows:
@@ -202,6 +203,9 @@ def _finish(context: Context, name: str, batch: Batch, totals: Counter[str], sna
         _say(f"and {len(skipped) - 20} more")
     total = len(batch.sources)
     context.progress(files_done=total, files=total, rows=totals["rows"])
+    written = [name] if batch.left() else []
+    if totals["rejects"]:
+        written.append(rejects_of(name))
     context.result(
         table=name,
         files=total,
@@ -210,6 +214,7 @@ def _finish(context: Context, name: str, batch: Batch, totals: Counter[str], sna
         refused=len(batch.refusals),
         rows=totals["rows"],
         rejects=totals["rejects"],
+        written=written,
         snapshot_id=snapshot,
         ingest_ts=ingest_ts(batch.sources),
     )

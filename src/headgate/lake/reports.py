@@ -29,7 +29,8 @@ def dual_engine_views(context: Context) -> None:
     """Make the unified view and one view per series over a table; change nothing that is right already.
 
     Arguments: `--table` (namespace.table), `--series` (comma separated; default: those in the data). Result: `table`,
-    `views` (their names), `created`, `replaced`, `unchanged` (counts), `tables` (1), `snapshot_id`.
+    `views` (their names), `written` (those that were not
+    right already), `created`, `replaced`, `unchanged` (counts), `tables` (1), `snapshot_id`.
 
     Raises:
         NotRetryable: no such table, or two series would share a view.
@@ -43,9 +44,12 @@ def dual_engine_views(context: Context) -> None:
     except (Invalid, NotFound) as error:
         raise NotRetryable(str(error)) from error
     outcomes: Counter[str] = Counter()
+    written: list[str] = []
     for done, (view, query) in enumerate(wanted.items(), 1):
         outcome = views.put(catalog, view, dialects(query), _shape(table.schema()))
         outcomes[outcome] += 1
+        if outcome != "unchanged":
+            written.append(view)
         print(f"{view}: {outcome}", flush=True)  # noqa: T201 - a job's standard output is its log
         context.progress(views_done=done, views=len(wanted))
     head = table.current_snapshot()
@@ -53,6 +57,7 @@ def dual_engine_views(context: Context) -> None:
         table=name,
         tables=1,
         views=list(wanted),
+        written=written,
         created=outcomes["created"],
         replaced=outcomes["replaced"],
         unchanged=outcomes["unchanged"],

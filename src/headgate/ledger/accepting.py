@@ -18,6 +18,7 @@ from headgate.ledger.runs import Row, Wanted
 from headgate.ledger.writer import Batch
 from headgate.model import (
     DEMAND,
+    FIRST_START,
     TICK,
     Action,
     Cause,
@@ -151,6 +152,8 @@ class _Accepting:
                 decisions.append(self._skip(row, answer.trigger, answer.reason))
             elif late:
                 decisions.append(self._skip(row, answer.trigger.name, late))
+            elif event.kind == FIRST_START and not catalogs.begin(self.recorder.batch, answer.trigger.name):
+                decisions.append(self._skip(row, answer.trigger.name, "begun: the trigger had its first start before"))
             elif answer.trigger.workflow is not None:
                 decisions.extend(glue_workflows.fired(self.recorder, row, event, answer.trigger))
             else:
@@ -343,6 +346,8 @@ def _why(event: Event) -> str:
         return f"{event.kind} s3://{event.object.bucket}/{event.object.key}"
     if event.kind == TICK:
         return f"the schedule ticked at {event.payload.get('tick', event.at.isoformat())}"
+    if event.kind == FIRST_START:
+        return "the trigger is active for the first time here (at_first_start)"
     if event.kind == DEMAND:
         return f"fired by {event.payload.get('actor', 'someone')}"
     return event.kind

@@ -25,7 +25,9 @@ from headgate.model import (
     Event,
     FiresFor,
     JobName,
+    Json,
     Outcome,
+    Predecessor,
     Run,
     RunId,
     RunState,
@@ -69,6 +71,9 @@ _FAILING = sa.select(schema.health.c.job).where(
 )
 _LATCHES = sa.select(schema.latch.c.job, schema.latch.c.run).where(
     schema.latch.c.trigger == bindparam("trigger"), schema.latch.c.root == bindparam("root")
+)
+_RESULTS = sa.select(schema.history.c.id, schema.history.c.result).where(
+    schema.history.c.id.in_(bindparam("ids", expanding=True))
 )
 _LOCK_TRIGGER = sa.select(schema.trigger.c.name).where(schema.trigger.c.name == bindparam("name"))
 _CLEAR = schema.latch.delete().where(
@@ -262,6 +267,12 @@ class Endings:
             self.batch.connection.execute(_CLEAR, {"b_trigger": trigger.name, "b_root": root})
         reason = " and ".join(f"{one.job} {one.run[:11]}…" for one in answer.predecessors) + f" ended {run.state}"
         for action in trigger.actions:
+            handed = conditional.hand_on(action, self._results(answer.predecessors, run)) if action.from_result else {}
+            if isinstance(handed, conditional.Skips):
+                self.recorder.decide(
+                    row, trigger=trigger.name, outcome=Outcome.SKIPPED, reason=handed.reason, job=action.job
+                )
+                continue
             made = self.recorder.make(
                 Wanted(
                     action=action,
@@ -269,12 +280,22 @@ class Endings:
                     root=run.root or f"{event.id}:{trigger.name}",
                     downstream=run.downstream,
                     predecessors=answer.predecessors,
+                    arguments=handed or None,
                     workflow=trigger.workflow,
                 )
             )
             self.recorder.decide(
                 row, trigger=trigger.name, outcome=Outcome.FIRED, reason=reason, job=action.job, run=made
             )
+
+    def _results(self, predecessors: Sequence[Predecessor], run: Run) -> dict[RunId, Mapping[str, Json]]:
+        """What the runs that fire have for results; that of the run that ends now is not written yet."""
+        ids = [one.run for one in predecessors if one.run != run.id]
+        found: dict[str, Any] = {}
+        if ids:
+            found.update((row.id, row.result) for row in self.batch.connection.execute(_RESULTS, {"ids": ids}))
+            found.update((str(row["id"]), row["result"]) for row in self.over if row["id"] in ids)
+        return {one.run: run.result if one.run == run.id else rows.loads(found.get(one.run)) for one in predecessors}
 
     def _latches(self, trigger: Trigger, root: str) -> dict[JobName, RunId]:
         connection = self.batch.connection

@@ -45,6 +45,7 @@ trigger = Table(
     Column("last_tick", Double),  # SCHEDULED: every tick up to here has been dealt with
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("first_start", Double),  # SCHEDULED with at_first_start: when that was dealt with, once for ever
 )
 
 event = Table(

@@ -15,16 +15,18 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
-from headgate.recipes import reporting, text
+from headgate.recipes import awsing, reporting, targeted, text
 from headgate.supervision import calling, records
 from headgate.supervision.masking import Masker
 
 ORDER: Final = "recipe.json"
 TEST_CONNECTION: Final = "TEST_CONNECTION"
+#: Characters of a role's session, at most: as many as a run's id has digits.
+SESSION: Final = 64
 
 
 class Order(TypedDict):
@@ -34,6 +36,7 @@ class Order(TypedDict):
     debug: bool
     task: str  #: "" to ingest, or TEST_CONNECTION
     plain: list[str]  #: names of values that are not masked
+    tables: list[str]  #: the only ones that are wanted; none says nothing of tables
 
 
 #: Errors that the same recipe will meet again.
@@ -60,9 +63,13 @@ def ingest(quiet: str = "") -> int:
         document = order["recipe"]
         config = text.in_files(text.fill(document, values), text.in_memory)
         with _logging(debug=bool(order["debug"]), hidden=hidden):
+            config = awsing.with_session(config, os.environ["HEADGATE_RUN_ID"].removeprefix("jr_")[:SESSION])
             if order["task"] == TEST_CONNECTION:
                 return _test(config, folder, mask)
-            return _ingest(config, document, folder, mask)
+            if tables := order["tables"]:
+                config = targeted.narrowed(config, tables)
+                print(f"only {', '.join(tables)}; {targeted.NOTE}", flush=True)  # noqa: T201 -- the run's log
+            return _ingest(config, document, folder, mask, tables=tables)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
     except BaseException as error:  # noqa: BLE001 -- whatever ends the run is its error, and the process ends with it
@@ -72,7 +79,9 @@ def ingest(quiet: str = "") -> int:
         return 1
 
 
-def _ingest(config: text.Document, document: text.Document, folder: Path, mask: reporting.Mask) -> int:
+def _ingest(
+    config: text.Document, document: text.Document, folder: Path, mask: reporting.Mask, *, tables: Sequence[str]
+) -> int:
     pipeline: Any = _pipeline(config, document)
     progress = reporting.Progress(pipeline, os.environ["HEADGATE_PROGRESS"])
     progress.start()
@@ -82,6 +91,8 @@ def _ingest(config: text.Document, document: text.Document, folder: Path, mask: 
     finally:
         progress.close()
         result = reporting.result_of(pipeline, mask)
+        if tables:
+            result |= {"tables": list(tables), "note": targeted.NOTE}
         reporting.leave(folder / records.RESULT, result)
     if code:
         error = reporting.failure_of(result) or "the ingestion ended with failures"

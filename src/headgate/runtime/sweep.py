@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from headgate.doors.schedule import due
+from headgate.doors.schedule import due, first_starts
 from headgate.errors import HeadgateError
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Run, RunId
@@ -129,15 +129,12 @@ class Sweep:
         if not catalog.scheduled:
             self._next_tick, self._catalog_seen = now + 60.0, catalog.version
             return
-        ticks = due(
-            catalog.scheduled,
-            self._ledger.last_ticks(),
-            datetime.fromtimestamp(now, UTC),
-            ON_TIME,
-            anchors=self._ledger.created(),
-        )
-        if ticks.events:
-            wait_for(self._ledger.accept(ticks.events))
+        moment = datetime.fromtimestamp(now, UTC)
+        first = [one for one in catalog.scheduled if one.at_first_start]
+        begun = first_starts(first, self._ledger.not_begun(), moment) if first else ()
+        ticks = due(catalog.scheduled, self._ledger.last_ticks(), moment, ON_TIME, anchors=self._ledger.created())
+        if events := (*begun, *ticks.events):
+            wait_for(self._ledger.accept(events))
         self._catalog_seen = catalog.version
         # an hour at most: a clock that is set is noticed
         self._next_tick = min(ticks.next_wakeup.timestamp() if ticks.next_wakeup else now + 3600, now + 3600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from headgate.settings.kinds import ANY_TEXT
+from headgate.settings.kinds import ANY_TEXT, Kind
 from headgate.settings.reading import Part, Section, shown_as, source
 
 ARGUMENTS: Final = Part(
@@ -16,17 +16,22 @@ ARGUMENTS: Final = Part(
 
 
 def read_arguments(owner: Section) -> dict[str, str]:
-    section = owner.section(ARGUMENTS)
+    return read_named(owner, ARGUMENTS, ANY_TEXT)
+
+
+def read_named(owner: Section, part: Part, kind: Kind[str]) -> dict[str, str]:
+    """A mapping whose keys are names of arguments."""
+    section = owner.section(part)
     arguments: dict[str, str] = {}
     for name, node in section.node.entries.items() if section else ():
         if not name.startswith("--") or len(name) == 2:
             place = section.node.keys[name] if section else node.place
             owner.report.problem(
-                place, f"{owner.path('arguments')}: a name begins with two dashes; did you mean '--{name.lstrip('-')}'?"
+                place, f"{owner.path(part.name)}: a name begins with two dashes; did you mean '--{name.lstrip('-')}'?"
             )
             continue
-        value = owner.value(node, ANY_TEXT, owner.path(f"arguments.{name}"))
+        value = owner.value(node, kind, owner.path(f"{part.name}.{name}"))
         if value is not None:
             arguments[name] = value[0]
-            owner.report.note(owner.path(f"arguments.{name}"), shown_as(name, value[0]), source(node))
+            owner.report.note(owner.path(f"{part.name}.{name}"), shown_as(name, value[0]), source(node))
     return arguments

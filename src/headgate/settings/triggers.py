@@ -23,7 +23,7 @@ from headgate.model import (
     TriggerName,
     TriggerType,
 )
-from headgate.settings.arguments import ARGUMENTS, read_arguments
+from headgate.settings.arguments import ARGUMENTS, read_arguments, read_named
 from headgate.settings.chains import circles, in_words
 from headgate.settings.jobs import ABOUT
 from headgate.settings.kinds import (
@@ -147,17 +147,47 @@ MISSED: Final = Key(
     description="SCHEDULED: what happens to times that passed while nothing ran: skip them, fire once, or fire all.",
 )
 
-EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT)
+AT_FIRST_START: Final = Key(
+    name="at_first_start",
+    kind=BOOLEAN,
+    default=False,
+    shown="false",
+    description="SCHEDULED: whether it fires once, too, when it is active for the first time in this ledger; restarts,"
+    " replicas and switching it off and on do not repeat that.",
+)
+FROM_RESULT: Final = Part(
+    name="from_result",
+    expected="a mapping of --names to members of the result",
+    description="CONDITIONAL: arguments whose values are members of the result of the run that fired it"
+    " (`--tables: written`). A text is handed on as it is, anything else as JSON; lists of several runs are joined."
+    " Where a run's result has no such member, or an empty one, the job is not started, and the decision says so.",
+)
+
+ON: Final = Key(
+    name="on",
+    kind=one_of("here", "glue"),
+    default="here",
+    description="Where it fires: here, or on AWS Glue, where `apply` makes it and all its jobs have to be.",
+)
+WORKFLOW: Final = Key(
+    name="workflow",
+    kind=TEXT,
+    default="",
+    description="on: glue: the Glue workflow it belongs to; `apply` makes one that is not there.",
+)
+
+EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT, ON)
+ON_GLUE: Final[Sequence[Named]] = (WORKFLOW,)
 OF_TYPE: Final[Mapping[TriggerType, Sequence[Named]]] = {
     TriggerType.ON_DEMAND: (),
-    TriggerType.SCHEDULED: (SCHEDULE, TIMEZONE, MISSED),
+    TriggerType.SCHEDULED: (SCHEDULE, TIMEZONE, MISSED, AT_FIRST_START),
     TriggerType.CONDITIONAL: (PREDICATE, FIRES_FOR),
     TriggerType.EVENT: (S3, SETTLE, MAX_OBJECTS),
 }
 OBJECTS: Final[Sequence[Named]] = (BUCKET, PREFIX, SUFFIX, EVENTS)
 PREDICATE_KEYS: Final[Sequence[Named]] = (LOGICAL, CONDITIONS)
 CONDITION: Final[Sequence[Named]] = (JOB, STATE)
-ACTION: Final[Sequence[Named]] = (JOB, ARGUMENTS, ACTION_TIMEOUT)
+ACTION: Final[Sequence[Named]] = (JOB, ARGUMENTS, FROM_RESULT, ACTION_TIMEOUT)
 
 _MOST_ACTIONS: Final = 50  # AWS Glue's limit of jobs for a trigger
 _EVENT: Final = pattern(
@@ -203,6 +233,9 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
         schedule=_schedule(section) if SCHEDULE in of else None,
         timezone=_timezone(section) if TIMEZONE in of else "UTC",
         missed=section.get(MISSED) if MISSED in of else Missed.ONCE,
+    elif given := next((one.job for one in actions if one.from_result), None):
+        problem = f"{section.name}: the action {given!r} has from_result, and only a CONDITIONAL trigger has results"
+        section.report.problem(section.place_of(ACTIONS), problem)
         objects=_objects(section) if S3 in of else None,
         settle=section.get(SETTLE) if SETTLE in of else 0.0,
         max_objects=section.get(MAX_OBJECTS) if MAX_OBJECTS in of else 500,
@@ -213,6 +246,7 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
 def _actions(section: Section, jobs: Mapping[JobName, Job]) -> tuple[Action, ...]:
     nodes = section.items(ACTIONS)
     if not nodes and not section.filled(ACTIONS):
+        at_first_start=section.get(AT_FIRST_START) if AT_FIRST_START in of else False,
         section.report.problem(section.place_of(ACTIONS), f"{section.name}: expected at least one job in 'actions'")
     if len(nodes) > _MOST_ACTIONS:
         section.report.problem(
@@ -240,8 +274,13 @@ def _action(section: Section, node: Node, index: int, jobs: Mapping[JobName, Job
     action = Section(node, name, section.report)
     action.only(ACTION)
     job = _job_of(action, jobs)
-    return (
-        None if job is None else Action(job=job, arguments=read_arguments(action), timeout=action.get(ACTION_TIMEOUT))
+    if job is None:
+        return None
+    return Action(
+        job=job,
+        arguments=read_arguments(action),
+        timeout=action.get(ACTION_TIMEOUT),
+        from_result=read_named(action, FROM_RESULT, TEXT),
     )
 
 

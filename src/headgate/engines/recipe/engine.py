@@ -16,7 +16,7 @@ from headgate.errors import CannotUnseal, EngineRefused, EngineUnavailable, Forb
 from headgate.ports import Order, Watcher
 from headgate.processes import Processes
 from headgate.processes.running import time_limit
-from headgate.recipes import building, entry, text, warming
+from headgate.recipes import building, entry, targeted, text, warming
 from headgate.recipes.environments import Environments, requirements_of, uv_variables
 from headgate.recipes.values import Environment, Resolver, plain_names, values_of
 from headgate.supervision.launching import Warm
@@ -89,6 +89,8 @@ class RecipeEngine:
         try:
             target = read_target(order, self._project)
             document = target.document()
+            if target.tables:
+                targeted.check(document)
             needed = self._requirements(target, document)
             found = values_of(document, self._resolver, foreign=target.foreign)
         except (Invalid, NotFound, Forbidden, CannotUnseal) as error:
@@ -143,7 +145,9 @@ class RecipeEngine:
     def _work(self, order: Order, directory: Path, wanted: _Wanted) -> Work:
         target, document, given = wanted.target, wanted.document, wanted.given
         plain = [*plain_names(document, given.values), *given.plain]
-        recipe = {"recipe": document, "debug": target.debug, "task": target.task, "plain": plain}
+        recipe = entry.Order(
+            recipe=document, debug=target.debug, task=target.task, plain=plain, tables=list(target.tables)
+        )
         (directory / entry.ORDER).write_text(json.dumps(recipe), "utf-8")
         called = self._called(document, wanted.needed, given)
         return Work(

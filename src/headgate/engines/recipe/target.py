@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from headgate.errors import Invalid
 from headgate.flow.targets import RECIPE
 from headgate.ports import Order
-from headgate.recipes import entry, text
+from headgate.recipes import entry, targeted, text
 
 #: What only a run that brings its recipe may say; see `headgate.flow.targets.implicit_ingestion`.
 _BROUGHT: Final = (RECIPE, "--version", "--task", "--extra_env_vars", "--extra_pip_requirements", "--extra_pip_plugins")
@@ -34,6 +34,7 @@ class Target:
     cpu: float | None = None  #: cores
     debug: bool = False
     task: str = ""
+    tables: Sequence[str] = ()  #: database.table names, of which alone it is to be; none is all the recipe means
     foreign: bool = False  #: whoever wrote the recipe is not who runs this server
 
     def document(self) -> text.Document:
@@ -51,6 +52,7 @@ def read_target(order: Order, project: Path) -> Target:
     """
     values, said = cast("Mapping[str, Any]", order.job.target), order.run.arguments
     debug = said.get("--debug_mode", "").lower() == "true"
+    tables = targeted.read_tables(said[targeted.TABLES]) if said.get(targeted.TABLES) else ()
     if values.get("recipe"):
         if taken := [name for name in _BROUGHT if name in said]:
             raise Invalid(f"it has a recipe of its own ({values['recipe']}), and takes no {taken[0]} from a run")
@@ -62,6 +64,7 @@ def read_target(order: Order, project: Path) -> Target:
             memory=values.get("memory"),
             cpu=values.get("cpu"),
             debug=debug,
+            tables=tables,
         )
     if not said.get(RECIPE):
         raise Invalid(f"it has no recipe, and the run brings none ({RECIPE})")
@@ -72,6 +75,7 @@ def read_target(order: Order, project: Path) -> Target:
         requirements=_list(said, "--extra_pip_requirements"),
         variables=_mapping(said, "--extra_env_vars"),
         debug=debug,
+        tables=tables,
         task=entry.TEST_CONNECTION if said.get("--task") == entry.TEST_CONNECTION else "",
         foreign=_FOREIGN in said,
     )

@@ -18,6 +18,12 @@ def upgrade() -> None:
     _execution_requests()
     _dead_letters()
     _glue()
+    _first_starts()
+
+
+def _first_starts() -> None:
+    """When a SCHEDULED trigger was started because it was active for the first time."""
+    op.add_column("trigger_", sa.Column("first_start", sa.Double(), nullable=True))
 
 
 def _glue() -> None:

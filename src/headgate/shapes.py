@@ -239,6 +239,7 @@ def trigger_json(trigger: Trigger, *, last_tick: datetime | None = None, next_ti
         "schedule": trigger.schedule,
         "timezone": trigger.timezone,
         "missed": trigger.missed.value,
+        "at_first_start": trigger.at_first_start,
         "objects": _filter(trigger.objects),
         "settle": trigger.settle,
         "max_objects": trigger.max_objects,
@@ -258,7 +259,6 @@ def next_tick(trigger: Trigger, now: datetime, *, anchor: datetime = EPOCH) -> d
         return None
 
 
-        "at_first_start": trigger.at_first_start,
 def change_json(change: Change) -> Shape:
     """One line of `plan` and `apply`. `drift`: only `apply` mends it."""
     return {

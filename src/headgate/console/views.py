@@ -173,6 +173,6 @@ def event_words(event: Event) -> str:
         return f"asked for by {actor}" + (f": {reason}" if reason else "")
     if event.kind == "Tick":
         return f"the schedule of {event.payload.get('trigger')} ticked for {event.payload.get('tick')}"
-    return f"{event.kind} came in by door {event.door}"
     if event.kind == "FirstStart":
         return f"{event.payload.get('trigger')} is active for the first time"
+    return f"{event.kind} came in by door {event.door}"

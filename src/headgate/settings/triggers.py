@@ -163,21 +163,7 @@ FROM_RESULT: Final = Part(
     " Where a run's result has no such member, or an empty one, the job is not started, and the decision says so.",
 )
 
-ON: Final = Key(
-    name="on",
-    kind=one_of("here", "glue"),
-    default="here",
-    description="Where it fires: here, or on AWS Glue, where `apply` makes it and all its jobs have to be.",
-)
-WORKFLOW: Final = Key(
-    name="workflow",
-    kind=TEXT,
-    default="",
-    description="on: glue: the Glue workflow it belongs to; `apply` makes one that is not there.",
-)
-
-EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT, ON)
-ON_GLUE: Final[Sequence[Named]] = (WORKFLOW,)
+EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT)
 OF_TYPE: Final[Mapping[TriggerType, Sequence[Named]]] = {
     TriggerType.ON_DEMAND: (),
     TriggerType.SCHEDULED: (SCHEDULE, TIMEZONE, MISSED, AT_FIRST_START),
@@ -223,6 +209,9 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
     actions = _actions(section, jobs)
     if predicate is not None:
         _refuse_watched_and_started(section, predicate, actions)
+    elif given := next((one.job for one in actions if one.from_result), None):
+        problem = f"{section.name}: the action {given!r} has from_result, and only a CONDITIONAL trigger has results"
+        section.report.problem(section.place_of(ACTIONS), problem)
     return Trigger(
         name=name,
         type=kind,
@@ -233,9 +222,7 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
         schedule=_schedule(section) if SCHEDULE in of else None,
         timezone=_timezone(section) if TIMEZONE in of else "UTC",
         missed=section.get(MISSED) if MISSED in of else Missed.ONCE,
-    elif given := next((one.job for one in actions if one.from_result), None):
-        problem = f"{section.name}: the action {given!r} has from_result, and only a CONDITIONAL trigger has results"
-        section.report.problem(section.place_of(ACTIONS), problem)
+        at_first_start=section.get(AT_FIRST_START) if AT_FIRST_START in of else False,
         objects=_objects(section) if S3 in of else None,
         settle=section.get(SETTLE) if SETTLE in of else 0.0,
         max_objects=section.get(MAX_OBJECTS) if MAX_OBJECTS in of else 500,
@@ -246,7 +233,6 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
 def _actions(section: Section, jobs: Mapping[JobName, Job]) -> tuple[Action, ...]:
     nodes = section.items(ACTIONS)
     if not nodes and not section.filled(ACTIONS):
-        at_first_start=section.get(AT_FIRST_START) if AT_FIRST_START in of else False,
         section.report.problem(section.place_of(ACTIONS), f"{section.name}: expected at least one job in 'actions'")
     if len(nodes) > _MOST_ACTIONS:
         section.report.problem(

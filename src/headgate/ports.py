@@ -230,6 +230,19 @@ class Ingestion:
     ended_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastWrite:
+    """Who wrote a dataset's metadata last, by what DataHub notes beside every aspect."""
+
+    dataset: str  #: URN
+    aspect: str  #: the one that was seen last
+    at: datetime
+    run: str = ""  #: the run id its writer gave
+    pipeline: str = ""  #: the name of the pipeline
+    actor: str | None = None
+    client: str = ""  #: e.g. `acryl-datahub 1.7.0.17`
+
+
 class DataHub(Protocol):
     """What we ask of DataHub, or of the embedded catalog in its place. Safe from any thread; every call is bounded.
 
@@ -262,11 +275,18 @@ class DataHub(Protocol):
         """The newest version of an aspect; None where there is none."""
         ...
 
-    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
-        """The newest execution requests, newest first.
+    def ingestions(self, *, most: int, executor: str | None = None) -> Sequence[Ingestion]:
+        """The newest execution requests, newest first; with `executor` those of this executor id.
 
         Raises:
             Forbidden: our own credential may not list them (it needs MANAGE_INGESTION).
+        """
+        ...
+
+    def last_writes(self, *, most: int) -> Sequence[LastWrite]:
+        """Who wrote datasets last, newest first: a sample, in a few calls, of what ingestions write.
+
+        What people edit by hand (tags, owners, descriptions) is left out.
         """
         ...
 

@@ -36,7 +36,7 @@ from headgate.model import (
     Trigger,
     TriggerType,
 )
-from headgate.ports import Ingestion
+from headgate.ports import Ingestion, LastWrite
 
 Shape = dict[str, Json]
 
@@ -77,6 +77,18 @@ def external_json(one: Ingestion) -> Shape:
         "result": {},
         "predecessors": [],
         "executor": one.executor,
+    }
+
+
+def last_write_json(one: LastWrite) -> Shape:
+    return {
+        "dataset": one.dataset,
+        "aspect": one.aspect,
+        "at": time_json(one.at),
+        "run": one.run,
+        "pipeline": one.pipeline,
+        "actor": one.actor,
+        "client": one.client,
     }
 
 
@@ -210,19 +222,26 @@ def job_json(job: Job, *, last: Run | None = None, counts: Mapping[str, int] | N
     }
 
 
-def trigger_state(trigger: Trigger) -> str:
-    """Glue's word for it: ON_DEMAND triggers are CREATED whatever happens, others ACTIVATED or DEACTIVATED."""
+def trigger_state(trigger: Trigger, *, touched: bool = True) -> str:
+    """Glue's word for it: ACTIVATED, or DEACTIVATED; CREATED where it was never switched (`touched`) since it was made.
+
+    ON_DEMAND triggers are CREATED whatever happens.
+    """
     if trigger.type is TriggerType.ON_DEMAND:
         return "CREATED"
-    return "ACTIVATED" if trigger.enabled else "DEACTIVATED"
+    if trigger.enabled:
+        return "ACTIVATED"
+    return "DEACTIVATED" if touched else "CREATED"
 
 
-def trigger_json(trigger: Trigger, *, last_tick: datetime | None = None, next_tick: datetime | None = None) -> Shape:
+def trigger_json(
+    trigger: Trigger, *, touched: bool = True, last_tick: datetime | None = None, next_tick: datetime | None = None
+) -> Shape:
     """A trigger; the ticks are of SCHEDULED ones only (see `next_tick`)."""
     return {
         "name": trigger.name,
         "type": trigger.type.value,
-        "state": trigger_state(trigger),
+        "state": trigger_state(trigger, touched=touched),
         "enabled": trigger.enabled,
         "description": trigger.description,
         "actions": [
@@ -243,6 +262,7 @@ def trigger_json(trigger: Trigger, *, last_tick: datetime | None = None, next_ti
         "objects": _filter(trigger.objects),
         "settle": trigger.settle,
         "max_objects": trigger.max_objects,
+        "workflow": trigger.workflow,
         "origin": trigger.origin.value,
         "last_tick": time_json(last_tick),
         "next_tick": time_json(next_tick),

@@ -18,6 +18,7 @@ from headgate.datahub import GmsClient, authorization
 from headgate.datahub.wire import Limits
 from headgate.doctor import Finding, Rank
 from headgate.doctor.datahub import diagnose
+from headgate.doctor.places import Places
 
 QUICK = Limits(connect=1.0, silence=1.0, whole=2.0, write=2.0, pause=0.001, longest_pause=0.01)
 KNOWN = "urn:li:dataset:(urn:li:dataPlatform:athena,c.d.t,PROD)"
@@ -57,13 +58,14 @@ def made(folder: Path, gms: FakeGms | None, text: str = PROJECT, *, token: str =
 
 
 def look(here: World, gms: FakeGms | None, aws: Clients | None = None, *crontabs: Path) -> list[Finding]:
+    places = Places(crontabs=crontabs, environ={})
     if gms is None:
-        return diagnose(here.records, here.settings, None, aws or OnAws(), crontabs=crontabs)
+        return diagnose(here.records, here.settings, None, aws or OnAws(), places=places)
     said = here.settings.datahub
     client = GmsClient(said.gms_url, authorization=authorization(said), limits=QUICK)
     here.gate.datahub = client
     try:
-        return diagnose(here.records, here.settings, client, aws or OnAws(), crontabs=crontabs)
+        return diagnose(here.records, here.settings, client, aws or OnAws(), places=places)
     finally:
         client.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from headgate.errors import NotAuthenticated, Unavailable
 from headgate.model import Json
-from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, Proposal
+from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, LastWrite, Proposal
 
 
 @dataclass
@@ -25,6 +25,7 @@ class DataHubInMemory:
     asked: list[str] = field(default_factory=list[str])
     emitted: list[Proposal] = field(default_factory=list[Proposal])
     requests: list[Ingestion] = field(default_factory=list[Ingestion])
+    writes: list[LastWrite] = field(default_factory=list[LastWrite])
 
     def add_user(self, credential: str, actor: str, *platform: str) -> None:
         """Whoever shows this header's value is the actor, with these privileges on the platform."""
@@ -72,9 +73,13 @@ class DataHubInMemory:
         self._ask("aspect")
         return {"name": urn} if urn in self.jobs and name == "dataJobInfo" else None
 
-    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
+    def ingestions(self, *, most: int, executor: str | None = None) -> Sequence[Ingestion]:
         self._ask("ingestions")
-        return self.requests[:most]
+        return [one for one in self.requests if executor in (None, one.executor)][:most]
+
+    def last_writes(self, *, most: int) -> Sequence[LastWrite]:
+        self._ask("last_writes")
+        return self.writes[:most]
 
     def emit(self, proposals: Sequence[Proposal]) -> None:
         self._ask("emit")

@@ -32,13 +32,13 @@ class Changing(Aspects):
         self.log: list[Doc] = []
         self.changed = threading.Condition()
 
-    def put(self, urn: str, name: str, value: Doc) -> None:
+    def put(self, urn: str, name: str, value: Doc, system: Doc | None = None) -> None:
         before = self.get(urn, name)
         if name == RESULT and before and before["status"] in IMMUTABLE and value["status"] != "ROLLING_BACK":
             if before["status"] != value["status"]:
                 raise Refused(422, f"Invalid update to immutable state {before['status']} for aspect {name}")
             return  # the same state again is ignored
-        super().put(urn, name, value)
+        super().put(urn, name, value, system)
         if before != value:
             self.tell(urn, name, value)
 

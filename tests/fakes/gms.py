@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from urllib.parse import parse_qs, unquote
 
+from fakes import gms_system as system_metadata
 from fakes.gms_aspects import Aspects, Doc, Refused
 from fakes.gms_graphql import execute
 from fakes.gms_wire import HTML, Answer, Asked, Handler, How, Server, Trouble, bad, json_answer, rest_li
@@ -227,6 +228,12 @@ class FakeGms:
             return self._graphql(asked, actor)
         if asked.path == "/aspects" and asked.method == "POST":
             return self._ingest(asked)
+        if asked.path == "/runs" and asked.method == "POST":
+            return system_metadata.runs(self.aspects, asked)
+        if asked.path.startswith("/openapi/v3/entity/dataset"):
+            several = system_metadata.several(self.aspects, asked)
+            if several is not None:
+                return several
         if asked.path.startswith("/openapi/v3/entity/"):
             return self._openapi(asked)
         return json_answer(404, {"error": "Not Found", "path": asked.path, "status": 404})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ class Aspects:
         self.lock = threading.RLock()
         self.values: dict[str, dict[str, Doc]] = {}
         self.versions: dict[tuple[str, str], int] = {}
+        self.systems: dict[tuple[str, str], Doc] = {}  #: the system metadata of every aspect
 
     def get(self, urn: str, name: str) -> Doc | None:
         with self.lock:
@@ -54,8 +56,14 @@ class Aspects:
         with self.lock:
             return [urn for urn in self.values if urn.startswith(f"urn:li:{kind}:")]
 
-    def put(self, urn: str, name: str, value: Doc) -> None:
+    def put(self, urn: str, name: str, value: Doc, system: Doc | None = None) -> None:
+        """`system`: what the writer says of itself; GMS fills in what it leaves out (F.2, B.3)."""
         with self.lock:
+            said = {one: held for one, held in (system or {}).items() if held is not None}
+            said.setdefault("runId", "no-run-id-provided")
+            said["lastRunId"] = said["runId"]
+            said.setdefault("lastObserved", int(time.time() * 1000))
+            self.systems[urn, name] = said
             self.values.setdefault(urn, {})[name] = copy.deepcopy(value)
             self.versions[urn, name] = self.versions.get((urn, name), 0) + 1
 
@@ -98,7 +106,7 @@ class Aspects:
             raise Refused(422, f"aspect {name} of {urn} is not a record")
         if name == "structuredProperties":
             value = self._assigned(value)
-        self.put(urn, name, value)
+        self.put(urn, name, value, one.get("systemMetadata"))
 
     def _preconditions(self, urn: str, name: str, change: str, headers: Mapping[str, str]) -> None:
         wanted = headers.get("If-Version-Match")

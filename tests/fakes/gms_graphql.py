@@ -102,6 +102,8 @@ class _Root:
         if "MANAGE_INGESTION" not in self._rights.granted(self._actor, None):
             raise failed(403, UNAUTHORIZED)
         found = [self._request(urn) for urn in self.aspects.urns("dataHubExecutionRequest")]
+        for one in input.get("filters") or []:
+            found = [each for each in found if _filtered(each, one)]
         found.sort(key=lambda one: one["input"]["requestedAt"], reverse=input["sort"]["sortOrder"] == "DESCENDING")
         start, count = input.get("start") or 0, input.get("count") or 20
         page = found[start : start + count]
@@ -249,3 +251,15 @@ def _checked(urn: str, kind: str) -> str:
     if tuple_ == urn or not (tuple_.startswith("(") and tuple_.endswith(")")):
         raise failed(400, f"Failed to convert urn to entity: {urn}")
     return urn
+
+
+def _filtered(request: Doc, wanted: Doc) -> bool:
+    """E.2: what the list of execution requests can be filtered by."""
+    held = {
+        "executorId": request["input"].get("executorId"),
+        "ingestionSource": request["input"]["source"].get("ingestionSource"),
+        "executionResultStatus": (request["result"] or {}).get("status"),
+    }
+    if wanted["field"] not in held:
+        raise failed(400, f"unknown field {wanted['field']}")
+    return (held[wanted["field"]] in (wanted.get("values") or [])) != bool(wanted.get("negated"))

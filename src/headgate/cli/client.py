@@ -61,6 +61,14 @@ class Client(Protocol):
         """What was decided at the trigger, newest first."""
         ...
 
+    def last_writes(self, most: int) -> Sequence[Doc]:
+        """Who wrote the catalog's datasets last, newest first; a sample."""
+        ...
+
+    def audit(self) -> Iterator[Doc]:
+        """Who did what, to what, why, and when, newest first."""
+        ...
+
     def status(self) -> Doc:
         """The server's replicas and how it is; empty where none runs."""
         ...

@@ -50,6 +50,7 @@ class Local:
         return [
             shapes.trigger_json(
                 one,
+                touched=name not in catalog.untouched,
                 last_tick=ticks.get(name) if one.type is TriggerType.SCHEDULED else None,
                 next_tick=shapes.next_tick(one, datetime.now(UTC), anchor=created.get(name, EPOCH)),
             )
@@ -86,6 +87,12 @@ class Local:
         found = _pages(lambda before: self._ledger.decisions(trigger=trigger, before=before, limit=_PAGE))
         return map(shapes.dated_decision_json, found)
 
+    def last_writes(self, most: int) -> Sequence[Doc]:
+        return [shapes.last_write_json(one) for one in self._gate.last_writes(most=most)]
+
+    def audit(self) -> Iterator[Doc]:
+        return map(shapes.audit_json, _pages(lambda before: self._ledger.audit(before=before, limit=_PAGE)))
+
     def status(self) -> Doc:
         return {}
 
@@ -103,7 +110,8 @@ class Local:
         return shapes.run_json(self._gate.retry(run, actor=ACTOR, reason=reason))
 
     def switch(self, trigger: str, *, enabled: bool, reason: str | None) -> Doc:
-        return shapes.trigger_json(self._gate.switch(trigger, enabled=enabled, actor=ACTOR, reason=reason))
+        found = self._gate.switch(trigger, enabled=enabled, actor=ACTOR, reason=reason)
+        return shapes.trigger_json(found, touched=found.name not in self._ledger.refresh().untouched)
 
     def events(self, wanted: EventsWanted) -> Iterator[Doc]:
         found = _pages(lambda before: self._ledger.events(_filter(wanted), before=before, limit=_PAGE))

@@ -70,6 +70,12 @@ class Remote:
     def decided(self, trigger: str) -> Iterator[Doc]:
         return self._list("/decisions", trigger=trigger)
 
+    def last_writes(self, most: int) -> Sequence[Doc]:
+        return _items(self._ask("GET", "/last-writes", {"limit": most}))
+
+    def audit(self) -> Iterator[Doc]:
+        return self._list("/audit")
+
     def status(self) -> Doc:
         return self._object("GET", "/status")
 

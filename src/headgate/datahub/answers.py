@@ -34,14 +34,19 @@ class Answer:
         return f"{self.status} {self.kind or 'without a type'}" + (f", “{begins}”" if begins else ", empty")
 
 
-def document(answer: Answer, where: str) -> Mapping[str, Any]:
-    """The JSON object an answer holds. Raises Unavailable with what was seen in its place."""
+def decoded(answer: Answer, where: str) -> Json:
+    """The JSON an answer holds, whatever it is. Raises Unavailable with what was seen in its place."""
     if answer.html:
         raise Unavailable(f"{where} answered a page ({answer.seen()}): is that address DataHub's?")
     try:
-        value = msgspec.json.decode(answer.body)
+        return msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Unavailable(f"{where} answered what is no JSON ({answer.seen()})") from error
+
+
+def document(answer: Answer, where: str) -> Mapping[str, Any]:
+    """The JSON object an answer holds. Raises Unavailable with what was seen in its place."""
+    value = decoded(answer, where)
     if not isinstance(value, dict):
         raise Unavailable(f"{where} answered JSON that is no object ({answer.seen()})")
     return cast("dict[str, Any]", value)

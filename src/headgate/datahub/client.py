@@ -12,14 +12,15 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from headgate.datahub import documents
-from headgate.datahub.answers import Answer, data, document, message, record, sequence, texts
+from headgate.datahub.answers import Answer, data, decoded, document, message, record, sequence, texts
 from headgate.datahub.proposals import portions, repeatable, wire_form
 from headgate.datahub.remembered import Remembered
 from headgate.datahub.wire import Limits, Wire
+from headgate.datahub.writes import last_writes
 from headgate.errors import Forbidden, Invalid, NotAuthenticated, NotFound, Unavailable
 from headgate.flow.external import ingestion_of, milliseconds
 from headgate.model import Json
-from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, Proposal
+from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, LastWrite, Proposal
 from headgate.settings.record import DataHub as Settings
 
 KNOWN_FOR = 30.0  #: seconds an identity is taken for granted
@@ -53,6 +54,7 @@ class GmsClient:
         self._gms = Wire(gms_url or frontend_url.rstrip("/") + "/api/gms", limits, sleep)
         self._frontend = Wire(frontend_url, limits, sleep) if frontend_url else None
         self._own: Mapping[str, str] = {"Authorization": authorization} if authorization else {}
+        self._filters = True  #: whether DataHub's list of requests can be filtered by the executor
         self._known: Remembered[Identity] = Remembered(KNOWN_FOR, clock=clock)
         self._granted: Remembered[frozenset[str]] = Remembered(GRANTED_FOR, clock=clock)
 
@@ -198,16 +200,38 @@ class GmsClient:
             raise Unavailable(f"DataHub at {self._gms.place} answered {name} of {urn} without a value")
         return record(value)
 
-    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
+    def ingestions(self, *, most: int, executor: str | None = None) -> Sequence[Ingestion]:
+        if executor is not None and self._filters:
+            try:
+                return self._ingestions(most, [{"field": "executorId", "values": [executor]}])
+            except Invalid:
+                self._filters = False  # an older DataHub, whose lists cannot be filtered by that
+        found = self._ingestions(most, [])
+        return [one for one in found if executor in (None, one.executor)]
+
+    def _ingestions(self, most: int, filters: Sequence[Mapping[str, Json]]) -> list[Ingestion]:
         found: list[Ingestion] = []
         for start in range(0, most, PAGE):
             count = min(PAGE, most - start)
-            page = record(self.ask("ingestions", {"start": start, "count": count}).get("listExecutionRequests"))
+            asked = {"start": start, "count": count, "filters": filters}
+            page = record(self.ask("ingestions", asked).get("listExecutionRequests"))
             those = [record(one) for one in sequence(page.get("executionRequests"))]
             found += [_ingestion(one) for one in those if isinstance(one.get("urn"), str)]
             if len(those) < count:
                 break
         return found
+
+    def last_writes(self, *, most: int) -> Sequence[LastWrite]:
+        return last_writes(self._asked, most=most)
+
+    def _asked(self, method: str, path: str, body: Json = None) -> Json:
+        """What GMS answers to a question of ours that changes nothing. Raises Unavailable, and NotFound."""
+        answer = self._gms.call(method, path, headers={**self._own, "X-RestLi-Protocol-Version": "2.0.0"}, body=body)
+        if answer.status == 404 and not answer.html:
+            raise NotFound("path of DataHub's", path.partition("?")[0], "it may be older than that")
+        if answer.status in (400, 422):
+            raise Invalid(f"DataHub at {self._gms.place} refused {path.partition('?')[0]}: {message(answer)}")
+        return decoded(self._ours(answer), f"DataHub at {self._gms.place}")
 
     def config(self) -> Mapping[str, Json]:
         """What GMS says of itself, to anybody: versions, and whether it is one."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 from headgate.aws import Clients
 from headgate.datahub import GmsClient, authorization
 from headgate.datahub.answers import record
 from headgate.datahub.bootstrap import misfits
-from headgate.doctor import ingestions
+from headgate.datahub.client import SYSTEM
+from headgate.doctor import ingestions, versions
 from headgate.doctor.finding import Finding, Rank, ranked, unseen
+from headgate.doctor.places import Places
 from headgate.doctor.records import Records, word
 from headgate.errors import Forbidden, HeadgateError, Invalid, NotAuthenticated, NotFound, Unavailable
 from headgate.ports import Credential
@@ -28,10 +29,10 @@ def diagnose(
     client: GmsClient | None,
     clients: Clients,
     *,
-    crontabs: Sequence[Path] = (),
+    places: Places,
 ) -> list[Finding]:
     """The connection, our rights, what we rely on, and where ingestion happens. `client` None: the embedded catalog."""
-    return ranked(_examine(records, settings, client, clients, crontabs=crontabs), served=records.served)
+    return ranked(_examine(records, settings, client, clients, places=places), served=records.served)
 
 
 def _examine(
@@ -40,9 +41,9 @@ def _examine(
     client: GmsClient | None,
     clients: Clients,
     *,
-    crontabs: Sequence[Path],
+    places: Places,
 ) -> Iterator[Finding]:
-    there = client
+    there, actor = client, SYSTEM
     if client is None:
         yield Finding(
             Rank.NOTE,
@@ -51,30 +52,42 @@ def _examine(
             "export DATAHUB_GMS_URL=… DATAHUB_GMS_TOKEN=…, to use a DataHub",
         )
     else:
-        found = list(_connection(client))
+        found = list(connection(client))
         yield from found
         if any(one.rank is Rank.UNSEEN for one in found):
             there = None  # whoever is away is not asked nine times more
         else:
-            yield from _rights(settings, client)
-            yield from _property(settings, client)
+            actor = _actor(settings, client) or actor
+            yield from rights(settings, client)
+            yield from wanted_property(settings, client)
     if there is not None or client is None:
         yield from _rules(records)
     yield from ingestions.examine(
-        records, settings, there, clients, crontabs=crontabs, away=client is not None and there is None
+        records, settings, there, clients, places=places, away=client is not None and there is None, actor=actor
     )
 
 
-def _connection(client: GmsClient) -> Iterator[Finding]:
+def connection(client: GmsClient) -> Iterator[Finding]:
     try:
         version = client.version()
     except HeadgateError as error:
         yield unseen("DataHub", str(error), "curl -fsS $DATAHUB_GMS_URL/config; start DataHub, or mend datahub.gms_url")
         return
-    yield Finding(Rank.NOTE, f"DataHub {version or 'of an unknown version'} answers", "GET /config")
+    yield versions.judged(version)
 
 
-def _rights(settings: Settings, client: GmsClient) -> Iterator[Finding]:
+def _actor(settings: Settings, client: GmsClient) -> str:
+    """As whom Headgate writes to DataHub; "" where nobody says. What the client remembers is not asked twice."""
+    shown = authorization(settings.datahub)
+    if not shown.startswith("Bearer "):
+        return ""
+    try:
+        return client.identify(Credential(authorization=shown)).actor
+    except (NotAuthenticated, Unavailable):
+        return ""
+
+
+def rights(settings: Settings, client: GmsClient) -> Iterator[Finding]:
     """Whose our credential is, and what it may do."""
     shown = authorization(settings.datahub)
     if not shown:
@@ -124,7 +137,7 @@ def _rights(settings: Settings, client: GmsClient) -> Iterator[Finding]:
         )
 
 
-def _property(settings: Settings, client: GmsClient) -> Iterator[Finding]:
+def wanted_property(settings: Settings, client: GmsClient) -> Iterator[Finding]:
     """Whether the structured property that names a DataJob's state machine is there and fits."""
     prop = settings.datahub.job_arn_property
     if not prop:

@@ -1,4 +1,4 @@
-"""This file is where it is looked up where ingestion happens: with us, in DataHub, on AWS, in crontabs; or nowhere.
+"""This file is where it is looked up where ingestion happens: with us, in DataHub, on AWS, elsewhere; or nowhere.
 
 It answers the question that comes before every other: who fills the catalog, when, and is it done twice.
 """
@@ -6,7 +6,7 @@ It answers the question that comes before every other: who fills the catalog, wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ import yaml
 from headgate.aws import Clients, Fault, FaultKind, Place
 from headgate.datahub import GmsClient
 from headgate.datahub.answers import record, sequence
+from headgate.doctor import containers, files, log_groups, unmanaged
 from headgate.doctor.finding import Finding, Rank, unseen
+from headgate.doctor.places import Places, Regular
 from headgate.doctor.records import Doc, Records, moment, told, word
 from headgate.errors import Forbidden, HeadgateError, Unavailable
 from headgate.settings import Settings
@@ -30,33 +32,32 @@ _WORDS: Final = ("datahub", "metadata", "ingest")
 _TYPED: Final = ("datahub ingest", "headgate run")
 
 
-@dataclass(frozen=True, slots=True)
-class Regular:
-    """Something that ingests by itself."""
-
-    where: str
-    kind: str  #: the recipe's source type, e.g. glue; "" where nobody knows
-    enabled: bool = True
-
-
 def examine(
     records: Records,
     settings: Settings,
     client: GmsClient | None,
     clients: Clients,
     *,
-    crontabs: Sequence[Path],
+    places: Places,
     away: bool,
+    actor: str = "",
 ) -> Iterator[Finding]:
-    """Every place, what is done twice, and whether nothing is done at all. `away`: DataHub does not answer."""
+    """Every place, what is done twice, and whether nothing is done at all.
+
+    `away`: DataHub does not answer. `actor`: as whom Headgate itself writes there, a URN.
+    """
     regular: list[Regular] = []
     found = [
         *_ours(records, settings, regular),
         *_sources(client, regular),
         *_on_glue(clients, regular),
         *_on_eventbridge(clients, regular),
-        *_crontabs(crontabs, regular),
+        *_crontabs(places.crontabs, regular),
+        *files.examine(places.look_in, regular),
         *(() if away else _recent(records)),
+        *(() if away else unmanaged.examine(records, actor)),
+        *log_groups.examine(places.log_groups, clients, datetime.now(UTC)),
+        *containers.examine(settings, places.environ),
         *_twice(regular),
     ]
     yield from found
@@ -72,7 +73,7 @@ def _nothing(regular: Sequence[Regular]) -> Finding:
     return Finding(
         Rank.LIKELY,
         "no automated ingestion was found: the catalog is filled by hand, or from elsewhere",
-        "no schedule of ours, DataHub's, AWS Glue's or EventBridge's, and no line of the crontabs given, ingests",
+        "no schedule of ours, DataHub's, AWS Glue's or EventBridge's ingests, and nothing in the files given",
         f"headgate triggers enable {word(ours)}"
         if ours
         else "add a SCHEDULED trigger of a recipe job to headgate.yaml, then: headgate apply",

@@ -101,6 +101,9 @@ class Catalog:
     def search(self, wanted: Search, *, after: str = "", start: int = 0, count: int = 10) -> tuple[int, list[str]]:
         return self._read(lambda connection: reading.search(connection, wanted, after=after, start=start, count=count))
 
+    def last_written(self, kind: str, names: Sequence[str], count: int) -> list[Aspect]:
+        return self._read(lambda connection: reading.last_written(connection, kind, names, count))
+
     def count_aspects(self, name: str, like: str | None) -> int:
         return self._read(lambda connection: reading.count_aspects(connection, name, like))
 

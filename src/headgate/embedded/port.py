@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, cast
 
 from headgate.embedded.catalog import SYSTEM, Catalog
@@ -12,11 +13,11 @@ from headgate.embedded.ingestions import Request, requests
 from headgate.embedded.nodes import PRIVILEGES
 from headgate.embedded.urns import kind_of
 from headgate.errors import Invalid, NotAuthenticated
-from headgate.flow.external import ingestion_of, milliseconds
+from headgate.flow.external import INGESTED, ingestion_of, milliseconds, newest, write_of
 from headgate.flow.resolve import Rule, RuleKind
 from headgate.ledger.store import Ledger
 from headgate.model import Json
-from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, Proposal
+from headgate.ports import Credential, DatasetFacts, Identity, Ingestion, LastWrite, Proposal
 from headgate.settings.record import Secret
 
 LOCAL: Final = "urn:li:corpuser:local"
@@ -101,8 +102,13 @@ class EmbeddedDataHub:
         found = self.catalog.aspect(urn, name)
         return found.value if found else None
 
-    def ingestions(self, *, most: int) -> Sequence[Ingestion]:
-        return [_ingestion(one) for one in requests(self.catalog)[:most]]
+    def ingestions(self, *, most: int, executor: str | None = None) -> Sequence[Ingestion]:
+        found = (_ingestion(one) for one in requests(self.catalog))
+        return list(islice((one for one in found if executor in (None, one.executor)), most))
+
+    def last_writes(self, *, most: int) -> Sequence[LastWrite]:
+        written = self.catalog.last_written("dataset", INGESTED, most * len(INGESTED))
+        return newest([write_of(one.urn, one.name, one.system, actor=one.actor) for one in written], most)
 
     def emit(self, proposals: Sequence[Proposal]) -> None:
         try:

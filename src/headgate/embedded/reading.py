@@ -189,6 +189,19 @@ def search(
     return int(total), [row.urn for row in connection.execute(page)]
 
 
+def last_written(connection: Connection, kind: str, names: Sequence[str], count: int) -> list[Aspect]:
+    """Those of these aspects of this kind of entity that were written last, newest first."""
+    c, n = catalog_aspect.c, catalog_entity.c
+    statement = (
+        sa.select(catalog_aspect)
+        .join(catalog_entity, n.urn == c.urn)
+        .where(n.kind == kind, n.removed.is_(False), c.version == 0, c.name.in_(list(names)))
+        .order_by(c.at.desc(), c.urn)
+        .limit(max(0, min(count, MOST)))
+    )
+    return [_aspect(row) for row in connection.execute(statement)]
+
+
 def count_aspects(connection: Connection, name: str, like: str | None) -> int:
     """How many entities have the aspect; `like`: whose URN is like that pattern of SQL's."""
     c = catalog_aspect.c

@@ -1,13 +1,16 @@
-"""This file is where a `datahub ingest` that somebody else runs is put into our words: a run of origin `external`."""
+"""This file is where a `datahub ingest` that somebody else runs is put into our words: a run of origin `external`.
+
+And where it is read from the system metadata of an aspect who wrote it, for ingestions that left no other trace.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 from headgate.model import Json, RunState
-from headgate.ports import Ingestion
+from headgate.ports import Ingestion, LastWrite
 
 ORIGIN: Final = "external"
 SOURCE: Final = "urn:li:dataHubIngestionSource:"
@@ -80,6 +83,44 @@ def ingestion_of(
 def milliseconds(value: Json) -> int | None:
     """A time or a duration as DataHub has it."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**14 else None
+
+
+#: The aspects of a dataset that ingestions write, and that nobody edits on DataHub's pages.
+INGESTED: Final = ("schemaMetadata", "datasetProperties", "subTypes", "container", "dataPlatformInstance")
+_NO_RUN: Final = "no-run-id-provided"
+
+
+def write_of(dataset: str, aspect: str, system: Mapping[str, Json], *, actor: str | None = None) -> LastWrite | None:
+    """The last write of an aspect, by its system metadata; None where that does not say when. `actor`: if known."""
+    seen = milliseconds(system.get("lastObserved"))
+    at = _at(seen)
+    if at is None:
+        return None
+    runs = [one for one in (system.get("lastRunId"), system.get("runId")) if isinstance(one, str) and one != _NO_RUN]
+    stamp: Any = system.get("aspectModified") or system.get("aspectCreated")
+    by: Any = cast("Mapping[str, Any]", stamp).get("actor") if isinstance(stamp, Mapping) else None
+    properties: Any = system.get("properties")
+    said = cast("Mapping[str, Any]", properties) if isinstance(properties, Mapping) else {}
+    client = [one for one in (said.get("clientId"), said.get("clientVersion")) if isinstance(one, str)]
+    pipeline = system.get("pipelineName")
+    return LastWrite(
+        dataset=dataset,
+        aspect=aspect,
+        at=at,
+        run=runs[0] if runs else "",
+        pipeline=pipeline if isinstance(pipeline, str) else "",
+        actor=actor or (by if isinstance(by, str) else None),
+        client=" ".join(client),
+    )
+
+
+def newest(writes: Iterable[LastWrite | None], most: int) -> list[LastWrite]:
+    """Each dataset's newest write, the newest first."""
+    found: dict[str, LastWrite] = {}
+    for one in writes:
+        if one is not None and (one.dataset not in found or found[one.dataset].at < one.at):
+            found[one.dataset] = one
+    return sorted(found.values(), key=lambda one: (-one.at.timestamp(), one.dataset))[:most]
 
 
 def _at(ms: int | None) -> datetime | None:

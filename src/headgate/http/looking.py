@@ -90,12 +90,14 @@ def trigger(gate: TheGate, name: Name) -> Response:
 
 def trigger_shapes(gate: Gate, found: Sequence[Trigger]) -> list[shapes.Shape]:
     """Triggers as JSON, with the ticks of those that have any."""
+    untouched = gate.ledger.refresh().untouched
     if not any(one.type is TriggerType.SCHEDULED for one in found):
-        return [shapes.trigger_json(one) for one in found]
+        return [shapes.trigger_json(one, touched=one.name not in untouched) for one in found]
     last, made, now = gate.ledger.last_ticks(), gate.ledger.created(), datetime.now(UTC)
     return [
         shapes.trigger_json(
             one,
+            touched=one.name not in untouched,
             last_tick=at if (at := last.get(one.name)) != made.get(one.name) else None,
             next_tick=shapes.next_tick(one, now, anchor=made.get(one.name, now)),
         )
@@ -242,6 +244,12 @@ def plan(gate: TheGate) -> Response:
 def explain(gate: TheGate, urn: Annotated[Text, Query(description="A dataset's URN.")]) -> Response:
     """Which job a click on this dataset would start, by which rule, and which rules lost. Starts nothing."""
     return Answer(shapes.explanation_json(gate.explain(urn)))
+
+
+@router.get("/last-writes")
+def last_writes(gate: TheGate, limit: Limit = 50) -> Response:
+    """Who wrote the catalog's datasets last, newest first: a sample of what ingestions write, in a few calls."""
+    return _all([shapes.last_write_json(one) for one in gate.last_writes(most=limit)])
 
 
 @router.get("/audit")

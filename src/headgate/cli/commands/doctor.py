@@ -21,6 +21,7 @@ from headgate.errors import Invalid, Unavailable
 if TYPE_CHECKING:
     from headgate.aws import Clients
     from headgate.doctor import Finding
+    from headgate.doctor.places import Places
     from headgate.settings import Settings
 
 
@@ -52,6 +53,9 @@ class Asked:
     def external(self, *, most: int) -> Sequence[Doc]:
         return list(islice(self._client.runs(RunsWanted(external=True)), most))
 
+    def last_writes(self, *, most: int) -> Sequence[Doc]:
+        return self._client.last_writes(most)
+
     def decided(self, trigger: str, *, most: int) -> Sequence[Doc]:
         return list(islice(self._client.decided(trigger), most))
 
@@ -77,6 +81,22 @@ def doctor(
         list[Path] | None,
         typer.Option("--crontab", metavar="FILE", help="datahub: look for ingestions in this file, too; repeatable."),
     ] = None,
+    look_in: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--look-in",
+            metavar="PATH",
+            help="datahub: search this folder (a repository, say) for `datahub ingest` and recipes; repeatable.",
+        ),
+    ] = None,
+    log_group: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log-group",
+            metavar="NAME",
+            help="datahub: search this group of CloudWatch Logs (name or ARN) for `datahub ingest`; repeatable.",
+        ),
+    ] = None,
     output: AsOutput = Output.TABLE,
     config: Config = None,
 ) -> None:
@@ -90,7 +110,7 @@ def doctor(
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
-        found = list(_look(what, name, Asked(client), settings, crontab or ()))
+        found = list(_look(what, name, Asked(client), settings, _places(crontab, look_in, log_group)))
     told = [_shape(about, one) for about, one in sorted(found, key=lambda pair: pair[1].rank)]
     if output is Output.JSON:
         print_json(told)
@@ -99,12 +119,18 @@ def doctor(
     _end(told)
 
 
+def _places(crontabs: list[Path] | None, look_in: list[Path] | None, groups: list[str] | None) -> Places:
+    from headgate.doctor.places import Places  # noqa: PLC0415 - `--help` needs none of it
+
+    return Places(crontabs=crontabs or (), look_in=look_in or (), log_groups=groups or ())
+
+
 def _look(
     what: What | None,
     name: str | None,
     records: Asked,
     settings: Settings,
-    crontabs: Sequence[Path],
+    places: Places,
 ) -> Iterator[tuple[str, Finding]]:
     """What is found, each with what it is about."""
     if what is What.TRIGGER and name is not None:
@@ -114,14 +140,14 @@ def _look(
             found = _trigger(str(one["name"]), records, settings)
             # in the whole, what is merely idle is not worth a line
             yield from _of(f"trigger {one['name']}", [each for each in found if not _idle(each)])
-    yield from _far(what, records, settings, crontabs)
+    yield from _far(what, records, settings, places)
 
 
 def _far(
     what: What | None,
     records: Asked,
     settings: Settings,
-    crontabs: Sequence[Path],
+    places: Places,
 ) -> Iterator[tuple[str, Finding]]:
     """What lies outside Headgate: with nothing named, as far as anything of it is used."""
     from headgate.aws import Clients  # noqa: PLC0415 - as below
@@ -133,16 +159,16 @@ def _far(
     if what in (None, What.AWS):
         yield from _of("aws", aws.diagnose(records, settings, clients))
     if what in (None, What.DATAHUB):
-        yield from _of("datahub", _datahub(records, settings, clients, crontabs))
+        yield from _of("datahub", _datahub(records, settings, clients, places))
 
 
-def _datahub(records: Asked, settings: Settings, clients: Clients, crontabs: Sequence[Path]) -> list[Finding]:
+def _datahub(records: Asked, settings: Settings, clients: Clients, places: Places) -> list[Finding]:
     from headgate.datahub import connect  # noqa: PLC0415 - as below
     from headgate.doctor import datahub  # noqa: PLC0415
 
     client = connect(settings.datahub) if settings.datahub.configured else None
     try:
-        return datahub.diagnose(records, settings, client, clients, crontabs=crontabs)
+        return datahub.diagnose(records, settings, client, clients, places=places)
     finally:
         if client is not None:
             client.close()

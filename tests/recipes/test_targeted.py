@@ -60,7 +60,7 @@ def test_only_the_tables_asked_for_are_left() -> None:
 
 
 def test_nothing_is_taken_as_deleted() -> None:
-    """Stateful ingestion is switched off whatever the recipe says, and so are jobs; the recipe itself stays as it is."""
+    """Stateful ingestion is off whatever the recipe says, and so are jobs; the recipe itself stays as it is."""
     recipe = glue(stateful_ingestion={"enabled": True, "remove_stale_metadata": True}, extract_transforms=True)
     config = narrowed(recipe, ["a.b"])["source"]["config"]
 

@@ -45,9 +45,12 @@ class Catalog:
     buckets: Mapping[str, PrefixIndex] = field(default_factory=dict[str, PrefixIndex])
     watching: Mapping[JobName, Sequence[Trigger]] = field(default_factory=dict[JobName, Sequence[Trigger]])
     scheduled: Sequence[Trigger] = ()
+    untouched: frozenset[TriggerName] = frozenset()  #: never switched on or off since an API made them
 
     @staticmethod
-    def of(version: int, jobs: Iterable[Job], triggers: Iterable[Trigger]) -> Catalog:
+    def of(
+        version: int, jobs: Iterable[Job], triggers: Iterable[Trigger], *, untouched: Iterable[TriggerName] = ()
+    ) -> Catalog:
         by_name = {trigger.name: trigger for trigger in triggers}
         buckets: dict[str, list[Trigger]] = defaultdict(list)
         watching: dict[JobName, list[Trigger]] = defaultdict(list)
@@ -66,4 +69,5 @@ class Catalog:
             buckets={bucket: PrefixIndex.of(those) for bucket, those in buckets.items()},
             watching=dict(watching),
             scheduled=tuple(t for t in by_name.values() if t.type is TriggerType.SCHEDULED),
+            untouched=frozenset(untouched),
         )

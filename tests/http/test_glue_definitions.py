@@ -32,6 +32,15 @@ def state(glue: Any, name: str) -> str:
     return str(glue.get_trigger(Name=name)["Trigger"]["State"])
 
 
+def told(world: World, name: str) -> str:
+    """The state that the REST API tells, alone and among all, and the console."""
+    alone = world.call("GET", f"/headgate/api/v1/triggers/{name}").json()["state"]
+    among = world.call("GET", "/headgate/api/v1/triggers").json()["items"]
+    assert [one["state"] for one in among if one["name"] == name] == [alone]
+    assert f"<b>{name}</b></a> <small>{alone}</small>" in world.call("GET", "/headgate/").text
+    return str(alone)
+
+
 # -- jobs
 
 
@@ -234,8 +243,9 @@ def test_a_trigger_is_created_activated_and_deactivated(world: World, glue: Any)
     done = [(one.action, one.subject, one.actor) for one in world.ledger.audit(limit=50).items]
     assert ("trigger.disable", "at-once", "urn:li:corpuser:local") in done
     glue.create_trigger(Name="never", **conditional(when("picky")))
+    assert [told(world, name) for name in ("never", "t", "at-once")] == ["CREATED", "ACTIVATED", "DEACTIVATED"]
     glue.stop_trigger(Name="never")
-    assert state(glue, "never") == "DEACTIVATED"
+    assert state(glue, "never") == told(world, "never") == "DEACTIVATED"
 
 
 def test_an_on_demand_trigger_fires_and_stays_created(world: World, glue: Any) -> None:

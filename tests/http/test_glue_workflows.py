@@ -30,8 +30,8 @@ def flow(glue: Any) -> Any:
 def then(glue: Any, name: str, watched: list[str], started: list[str], **more: Any) -> None:
     conditions = [{"LogicalOperator": "EQUALS", "JobName": one, "State": "SUCCEEDED"} for one in watched]
     glue.create_trigger(
-        Name=name, Type="CONDITIONAL", StartOnCreation=True, Predicate={"Logical": "AND", "Conditions": conditions},
-        Actions=[{"JobName": one} for one in started], **{"WorkflowName": FLOW, **more},
+        Name=name, Type="CONDITIONAL", Predicate={"Logical": "AND", "Conditions": conditions},
+        Actions=[{"JobName": one} for one in started], **{"WorkflowName": FLOW, "StartOnCreation": True, **more},
     )  # fmt: skip
 
 
@@ -174,6 +174,8 @@ def test_a_completed_run_is_resumed_from_some_of_its_jobs(world: World, flow: An
     nodes = {one["Name"]: one for one in graph["Nodes"]}
     assert [one["JobRunState"] for one in nodes["c"]["JobDetails"]["JobRuns"]] == ["FAILED"]
     assert nodes["go"]["TriggerDetails"]["Trigger"]["Type"] == "ON_DEMAND"
+    shown = nodes["join"]["TriggerDetails"]["Trigger"]
+    assert (shown["State"], shown["WorkflowName"]) == ("ACTIVATED", FLOW)
     edges = {(one["SourceId"], one["DestinationId"]) for one in graph["Edges"]}
     assert (nodes["go"]["UniqueId"], nodes["a"]["UniqueId"]) in edges
     assert (nodes["c"]["UniqueId"], nodes["join"]["UniqueId"]) in edges
@@ -258,6 +260,10 @@ def test_a_workflow_has_one_start(flow: Any) -> None:
     assert refused(flow.create_trigger, Name="two", WorkflowName=FLOW, **given)[0] == "InvalidInputException"
     assert refused(flow.create_trigger, Name="two", WorkflowName="none", **given)[0] == "EntityNotFoundException"
     assert refused(flow.create_trigger, Name="e", **{**given, "Type": "EVENT"})[0] == "InvalidInputException"
+    then(flow, "later", ["d"], ["a"], StartOnCreation=False)
+    nodes = flow.get_workflow(Name=FLOW, IncludeGraph=True)["Workflow"]["Graph"]["Nodes"]
+    states = {one["Name"]: one["TriggerDetails"]["Trigger"]["State"] for one in nodes if one["Type"] == "TRIGGER"}
+    assert states == {"go": "CREATED", "fork": "ACTIVATED", "join": "ACTIVATED", "later": "CREATED"}
     assert [one["WorkflowName"] for one in flow.get_triggers()["Triggers"] if one["Name"] in ("go", "join")] == [
         FLOW
     ] * 2

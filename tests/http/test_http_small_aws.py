@@ -193,3 +193,16 @@ def test_no_invocation_is_an_error_of_ours(talkative: World, payload: bytes, kin
     if answer.status_code >= 400:
         assert answer.headers["x-amzn-errortype"]
         assert answer.json()["Message"]
+
+
+def test_functions_are_no_jobs_of_glues_lists(open_to_all: World) -> None:
+    """Each is run as a job `function:NAME`, which GetJobs and ListJobs leave out, and the REST API does not."""
+    with serving(open_to_all) as url:
+        glue = client("glue", url, "any", "any")
+        size = {"PageSize": 1}
+        jobs = [page["Jobs"] for page in glue.get_paginator("get_jobs").paginate(PaginationConfig=size)]
+        names = [page["JobNames"] for page in glue.get_paginator("list_jobs").paginate(PaginationConfig=size)]
+    assert [one["Name"] for page in jobs for one in page] == ["a/b <i>&", "ingest", "picky", "views"]
+    assert [one for page in names for one in page] == ["a/b <i>&", "ingest", "picky", "views"]
+    told = open_to_all.call("GET", "/headgate/api/v1/jobs").json()["items"]
+    assert "function:echo" in [one["name"] for one in told]

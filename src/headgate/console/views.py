@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from headgate.errors import NotFound
 from headgate.flow.click import dataset_name, read_dataset
 from headgate.gate import Gate
 from headgate.ledger.reading import DatedDecision
-from headgate.model import Attempt, Event, Job, Run, RunId, RunState, StoredObject, Trigger
+from headgate.model import Attempt, Event, Job, Run, RunId, RunState, StoredObject, Trigger, TriggerName
 from headgate.shapes import Shape, explanation_json
 
 RUNS_SHOWN: Final = 50
@@ -41,6 +41,7 @@ class Home:
     next: int | None
     jobs: Sequence[tuple[Job, Run | None]]
     triggers: Sequence[Trigger]
+    untouched: Collection[TriggerName]  #: never switched on or off since they were made
     doing: picture.Doing
     wanted: Wanted
 
@@ -91,6 +92,7 @@ def home(gate: Gate, wanted: Wanted) -> Home:
         next=page.next,
         jobs=[(job, doing.last.get(job.name)) for job in jobs],
         triggers=triggers,
+        untouched=catalog.untouched,
         doing=doing,
         wanted=wanted,
     )

@@ -67,13 +67,12 @@ def read(connection: Connection) -> Catalog:
         rows.to_job(row.spec, row.origin)
         for row in connection.execute(sa.select(schema.job).where(sa.not_(schema.job.c.deleted)))
     ]
-    triggers = [
-        rows.to_trigger(row.spec, enabled=row.enabled, origin=row.origin)
-        for row in connection.execute(
-            sa.select(schema.trigger).where(sa.not_(schema.trigger.c.deleted)).order_by(schema.trigger.c.name)
-        )
-    ]
-    return Catalog.of(number, jobs, triggers)
+    found = connection.execute(
+        sa.select(schema.trigger).where(sa.not_(schema.trigger.c.deleted)).order_by(schema.trigger.c.name)
+    ).all()
+    triggers = [rows.to_trigger(row.spec, enabled=row.enabled, origin=row.origin) for row in found]
+    untouched = [TriggerName(row.name) for row in found if row.last_tick is None]
+    return Catalog.of(number, jobs, triggers, untouched=untouched)
 
 
 def plan(connection: Connection, declared: Declaration) -> list[Change]:

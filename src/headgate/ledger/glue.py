@@ -160,9 +160,11 @@ def stop_trigger(batch: Batch, name: TriggerName, *, actor: str) -> None:
     """Switch it off; one that never was on has been touched from now on. Raises NotFound."""
     catalogs.set_enabled(batch, name, enabled=False, actor=actor, reason="StopTrigger")
     table = schema.trigger
-    batch.connection.execute(
+    touched = batch.connection.execute(
         table.update().where(table.c.name == name, table.c.last_tick.is_(None)).values(last_tick=batch.now)
     )
+    if touched.rowcount:
+        catalogs.changed(batch)
 
 
 def delete(batch: Batch, kind: str, name: str, *, actor: str) -> bool:

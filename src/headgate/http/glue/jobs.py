@@ -16,6 +16,8 @@ from headgate.ledger.writer import Batch
 from headgate.model import Json
 
 PAGE: Final = 100  #: what a page holds when the call does not say
+#: What runs of a function of headgate.yaml are runs of; functions are Lambda's affair, and no jobs of Glue's lists.
+FUNCTION: Final = "function:"
 
 Given = Mapping[str, Any]
 Answer = Mapping[str, Json]
@@ -80,15 +82,19 @@ def shown(row: JobRow) -> shapes.Shape:
 
 def get_jobs(room: Room, call: Call, given: Given) -> Answer:
     del call
-    names, rest = paged(room.gate.ledger.refresh().jobs, given, "jobs")
+    names, rest = paged(_listed(room), given, "jobs")
     found = room.read(lambda connection: glue.jobs(connection, names))
     return {"Jobs": [shown(found[name]) for name in names if name in found], **rest}
+
+
+def _listed(room: Room) -> list[str]:
+    return [name for name in room.gate.ledger.refresh().jobs if not name.startswith(FUNCTION)]
 
 
 def list_jobs(room: Room, call: Call, given: Given) -> Answer:
     del call
     tagged = having_tags(room, "job", given.get("Tags"))
-    names, rest = paged(room.gate.ledger.refresh().jobs, given, "job names", tagged)
+    names, rest = paged(_listed(room), given, "job names", tagged)
     return {"JobNames": names, **rest}
 
 

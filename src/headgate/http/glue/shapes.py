@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from headgate.ledger.glue_runs import JobRun
-from headgate.model import Job, Origin, RunState, Trigger, TriggerType
+from headgate.model import Job, Origin, RunState, Trigger
 
 Shape = dict[str, Any]
 
@@ -146,15 +146,6 @@ def trigger(known: Trigger, members: Mapping[str, Any], state: str) -> Shape:
     }
     shape.update({name: value for name, value in given.items() if value is not None})
     return shape
-
-
-def trigger_state(known: Trigger, *, touched: bool) -> str:
-    """`touched`: it was switched on or off since it was made. ON_DEMAND triggers are CREATED whatever happens."""
-    if known.type is TriggerType.ON_DEMAND:
-        return "CREATED"
-    if known.enabled:
-        return "ACTIVATED"
-    return "DEACTIVATED" if touched else "CREATED"
 
 
 def _action(one: Any) -> Shape:

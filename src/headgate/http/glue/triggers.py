@@ -14,6 +14,7 @@ from headgate.ledger import glue, glue_workflows
 from headgate.ledger.glue import Made, Told, TriggerRow
 from headgate.ledger.writer import Batch
 from headgate.model import Json, Trigger, TriggerName, TriggerType
+from headgate.shapes import trigger_state
 
 DOOR: Final = "glue"
 
@@ -119,7 +120,7 @@ def get_trigger(room: Room, call: Call, given: Given) -> Answer:
 
 
 def shown(row: TriggerRow) -> shapes.Shape:
-    return shapes.trigger(row.trigger, row.members, shapes.trigger_state(row.trigger, touched=row.touched))
+    return shapes.trigger(row.trigger, row.members, trigger_state(row.trigger, touched=row.touched))
 
 
 def get_triggers(room: Room, call: Call, given: Given) -> Answer:

@@ -18,6 +18,7 @@ from headgate.ledger.glue_workflows import KIND, AtLimit, Wish, Workflow, Workfl
 from headgate.ledger.store import wait_for
 from headgate.ledger.writer import Batch
 from headgate.model import DEMAND, Event, Json, RunState, Trigger, new_event_id
+from headgate.shapes import trigger_state
 
 DOOR: Final = "glue"
 MOST_NAMES: Final = 25  #: of a page
@@ -122,7 +123,7 @@ def _shown(room: Room, name: str, *, graph_too: bool) -> shapes.Shape:
     if last:
         shape["LastRun"] = _run_shape(last[0])
     if graph_too:
-        shape["Graph"] = graph.of(_trigger_shapes(_triggers(room, name)), {})
+        shape["Graph"] = graph.of(_trigger_shapes(room, _triggers(room, name)), {})
     return shape
 
 
@@ -137,8 +138,9 @@ def _triggers(room: Room, name: str) -> list[Trigger]:
     return glue_workflows.triggers_of(room.gate.ledger.refresh(), name)
 
 
-def _trigger_shapes(triggers: Sequence[Trigger]) -> list[shapes.Shape]:
-    return [shapes.trigger(one, {}, shapes.trigger_state(one, touched=True)) for one in triggers]
+def _trigger_shapes(room: Room, triggers: Sequence[Trigger]) -> list[shapes.Shape]:
+    untouched = room.gate.ledger.refresh().untouched
+    return [shapes.trigger(one, {}, trigger_state(one, touched=one.name not in untouched)) for one in triggers]
 
 
 # -- runs
@@ -214,7 +216,7 @@ def _run_with_graph(room: Room, found: WorkflowRun) -> shapes.Shape:
     by_job: dict[str, list[shapes.Shape]] = {}
     for one in runs:
         by_job.setdefault(one.run.job, []).append(shapes.job_run(one))
-    return {**_run_shape(found), "Graph": graph.of(_trigger_shapes(found.triggers), by_job)}
+    return {**_run_shape(found), "Graph": graph.of(_trigger_shapes(room, found.triggers), by_job)}
 
 
 def _run_shape(found: WorkflowRun) -> shapes.Shape:

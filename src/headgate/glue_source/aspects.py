@@ -7,9 +7,11 @@ the storage descriptor): only members that the SDK knows, in its order, without 
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -48,6 +50,9 @@ Named = tuple[str, Json]  #: an aspect's name and what it is
 _NOBODY: Final[Json] = {"time": 0, "actor": "urn:li:corpuser:unknown"}
 _WHOLE_TABLE: Final[Json] = {"partition": "FULL_TABLE_SNAPSHOT", "type": "FULL_TABLE"}
 _NO_DDL: Final[Json] = {"com.linkedin.schema.MySqlDDL": {"tableSchema": ""}}
+#: A name that stands in a URN as it is.
+_ORDINARY: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_ANY: Final = "Any.table_of-0urs"
 
 #: The SDK's shape of a storage descriptor: None is kept as it is, a mapping has these members, a list has one of these.
 #: A test holds it against botocore's model.
@@ -112,6 +117,8 @@ class Makers:
         self.table: Named = named(SubTypesClass(typeNames=[DatasetSubTypes.TABLE]))
         self.view: Named = named(SubTypesClass(typeNames=[DatasetSubTypes.VIEW]))
         self.owned: Callable[[str], Named] = lru_cache(maxsize=4096)(_owned)
+        #: What DataHub writes around a name; nothing where it changes the name, too.
+        self._around = self._urn(_ANY).split(_ANY)
 
     @staticmethod
     def subtype(is_view: bool) -> str:
@@ -159,6 +166,11 @@ class Makers:
     # -- tables
 
     def urn(self, full_name: str) -> str:
+        if len(self._around) == 2 and _ORDINARY.fullmatch(full_name):
+            return full_name.join(self._around)
+        return self._urn(full_name)
+
+    def _urn(self, full_name: str) -> str:
         return make_dataset_urn_with_platform_instance(
             platform=self.platform,
             name=full_name,
@@ -294,7 +306,11 @@ def as_parsed(value: Any, shape: Any) -> Any:
 
 def millis(sent: Any) -> int:
     """A time of Glue's in milliseconds, as the other source has it: the host's local time taken for UTC."""
-    parsed: datetime = parse_timestamp(sent)
+    if type(sent) in (int, float) and (not time.daylight or time.altzone == time.timezone):
+        # what botocore comes to where there is no summer time, without asking for the zone at each table
+        parsed = datetime.fromtimestamp(sent, UTC) - timedelta(seconds=time.timezone)
+    else:
+        parsed = parse_timestamp(sent)
     return int(parsed.replace(tzinfo=UTC).timestamp() * 1000)
 
 

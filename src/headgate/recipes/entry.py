@@ -19,7 +19,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
-from headgate.recipes import awsing, reporting, targeted, text
+from headgate.recipes import awsing, own, reporting, targeted, text
 from headgate.supervision import calling, records
 from headgate.supervision.masking import Masker
 
@@ -64,6 +64,7 @@ def ingest(quiet: str = "") -> int:
         config = text.in_files(text.fill(document, values), text.in_memory)
         with _logging(debug=bool(order["debug"]), hidden=hidden):
             config = awsing.with_session(config, os.environ["HEADGATE_RUN_ID"].removeprefix("jr_")[:SESSION])
+            config = own.fitting(config, _say)
             if order["task"] == TEST_CONNECTION:
                 return _test(config, folder, mask)
             if tables := order["tables"]:
@@ -82,7 +83,7 @@ def ingest(quiet: str = "") -> int:
 def _ingest(
     config: text.Document, document: text.Document, folder: Path, mask: reporting.Mask, *, tables: Sequence[str]
 ) -> int:
-    pipeline: Any = _pipeline(config, document)
+    pipeline: Any = _fitting_pipeline(config, document)
     progress = reporting.Progress(pipeline, os.environ["HEADGATE_PROGRESS"])
     progress.start()
     try:
@@ -98,6 +99,18 @@ def _ingest(
         error = reporting.failure_of(result) or "the ingestion ended with failures"
         reporting.leave_error(folder / records.ERROR, error, kind="Failures", retryable=True)
     return code
+
+
+def _fitting_pipeline(config: text.Document, document: text.Document) -> Any:
+    """Make the pipeline; where a source of ours does not fit this DataHub, with DataHub's own."""
+    try:
+        return _pipeline(config, document)
+    except Exception as error:
+        other, wrong = own.without(config), own.misfit(error)
+        if other is None or wrong is None:
+            raise
+        _say(own.told(config, str(wrong)))
+    return _pipeline(other, document)
 
 
 def _pipeline(config: text.Document, document: text.Document) -> Any:
@@ -146,6 +159,10 @@ def _sdk(module: str) -> Any:
         raise ModuleNotFoundError(
             "recipes need DataHub's SDK, the extra [datahub]: pip install 'headgate[datahub]'", name="datahub"
         ) from None
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"headgate: {words}\n")
 
 
 def _stopped(_number: int, _frame: object) -> None:

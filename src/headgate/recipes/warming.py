@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from headgate.recipes import own
+
 BASE: Final = "base"
 #: Loaded by the first run otherwise, in this order.
 _MODULES: Final = (
@@ -37,12 +39,14 @@ _AWS: Final[Mapping[str, tuple[str, ...]]] = {
     "dynamodb": ("dynamodb", "sts"),
     "sagemaker": ("sagemaker", "sts"),
 }
+#: What a source loads when it comes to it, and had better have: module and function.
+_AHEAD: Final[Mapping[str, tuple[str, str]]] = {"headgate-glue": ("headgate.glue_source.views", "load_ahead")}
 
 
 def wanted(types: Mapping[str, Sequence[str]]) -> list[str]:
     """What a launcher is to look up for a recipe with these plugins (see `headgate.recipes.text.part_types`)."""
-    own = __name__
-    return [f"{own}:{BASE}", *(f"{own}:{part}:{name}" for part, names in sorted(types.items()) for name in names)]
+    here = __name__
+    return [f"{here}:{BASE}", *(f"{here}:{part}:{name}" for part, names in sorted(types.items()) for name in names)]
 
 
 def __getattr__(name: str) -> bool:
@@ -54,8 +58,13 @@ def __getattr__(name: str) -> bool:
     part, _, plugin = name.partition(":")
     if part not in _REGISTRIES:
         raise AttributeError(name)
+    if part == "source" and plugin in own.OWN and own.find(plugin):
+        plugin = own.OWN[plugin].stand_in
     found = _plugin(part, plugin)
     if part == "source":
+        if plugin in _AHEAD:
+            module, function = _AHEAD[plugin]
+            getattr(importlib.import_module(module), function)()
         _read_models(_AWS.get(plugin, ()))
     return found
 

@@ -12,7 +12,7 @@ MINUTES ?= 10
 
 .DEFAULT_GOAL := help
 LINTS := lint-format lint-code lint-types lint-imports lint-words
-.PHONY: help setup demo test check lint $(LINTS) docs bench chaos lock check-pythons clean-clone clean
+.PHONY: help setup demo test check lint $(LINTS) docs bench chaos fuzz lock check-pythons clean-clone clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -55,6 +55,9 @@ bench: setup ## measure, and print the table of docs/benchmarks.md (BENCH_ARGS g
 chaos: setup ## kill servers under load for MINUTES=10, and judge what is left
 	@[ "$$HEADGATE_NO_POSTGRES" = 1 ] || sh scripts/debian.sh postgresql
 	cd tests && ../$(BIN)/python -m chaos.long --minutes $(MINUTES)
+
+fuzz: setup ## send made-up calls to the REST API and to Glue's for MINUTES=10, and judge the answers
+	$(BIN)/python tests/http/fuzz_long.py --minutes $(MINUTES)
 
 lock: setup ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade: to newer versions) for Python 3.11 to 3.13
 	$(UV_COMPILE) --python-version 3.11 $(LOCK_ARGS) --group bootstrap --output-file requirements/uv.txt

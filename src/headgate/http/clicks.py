@@ -133,7 +133,10 @@ async def runnable(request: Request, datasetUrn: Annotated[str, Query(max_length
     return _answered(request)
 
 
-@router.get("/runs/{run_id:path}", responses={200: _says(_STATE, "How far it is."), **_FAILURES})
+@router.get(
+    "/runs/{run_id:path}",
+    responses={200: _says(_STATE, "How far it is."), **_FAILURES, 404: _says(_ANSWER, "There is no such run.")},
+)
 async def state(request: Request, run_id: str) -> Response:
     """How far a run is, by any of its ids."""
     del run_id

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from headgate.http.answers import Answer
 from headgate.http.metrics import Metrics
@@ -23,7 +23,7 @@ async def healthz() -> Response:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "Something is wrong; `problems` says what, in words."}})
 def readyz(request: Request) -> Response:
     """200 when we can do our work, else 503 with `problems` in words."""
     readiness: Callable[[], Mapping[str, Json]] = request.app.state.readiness
@@ -31,7 +31,7 @@ def readyz(request: Request) -> Response:
     return Answer(dict(found), 200 if found.get("ready") else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     counted: Metrics = request.app.state.metrics

@@ -184,6 +184,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
     app.state.aws = aws_wire.AwsDoor(services(gate), aws_callers)
     app.state.small_aws = SmallAws(gate, aws_callers)
     app.include_router(docs.events_router)
+    app.include_router(docs.lineage_router)
     app.include_router(clicks.router)
     app.include_router(acting.router, prefix=API)
     app.include_router(callbacks.router, prefix=API)
@@ -205,6 +206,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
         app.state.catalog = gate.datahub.catalog
         app.include_router(gms.router)
         most = gms.most
+    docs.describe(app, API)
     _answer_errors(app)
     _count_ends(gate, metrics)
     return Port(app, app.state.events, guard, _proxy(gate), most)

@@ -1,0 +1,89 @@
+"""This file is where made-up calls are sent for as long as one likes: `make fuzz MINUTES=10`.
+
+The REST API gets schemathesis' calls, Glue's API those made from botocore's model; other ones in each round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import hypothesis
+import structlog
+from fuzzing import MODES, SLOW, Target, attack, target
+from glue_fuzzing import SERVED, Maker, send_made_up
+
+EXAMPLES: Final = 30  #: of an operation, in a round
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Send made-up calls, and judge the answers.")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--only", default="", help="operations whose name holds this text")
+    given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    print(f"seed {given.seed}, {given.minutes:g} minutes", flush=True)
+    until = time.monotonic() + given.minutes * 60
+    seen: Counter[int] = Counter()
+    wrong = 0
+    number = 0
+    while time.monotonic() < until:
+        with tempfile.TemporaryDirectory(prefix="hg-fuzz-") as folder, target(Path(folder)) as one:
+            for name, work in _round(one, given.seed + number, given.only):
+                if time.monotonic() > until:
+                    break
+                try:
+                    seen.update(work())
+                except Exception as error:  # noqa: BLE001 - everything that is found is told, and the rest is tried
+                    wrong += 1
+                    found = error.exceptions if isinstance(error, ExceptionGroup) else [error]
+                    told = "; ".join(str(each)[:2000] for each in found)
+                    print(f"{name}: {told}\n{_call(error)}", flush=True)
+        number += 1
+        print(f"round {number}: {sum(seen.values()):,} calls {dict(seen)}, {wrong} wrong", flush=True)
+    return 1 if wrong else 0
+
+
+def _round(one: Target, seed: int, only: str) -> list[tuple[str, Callable[[], dict[int, int]]]]:
+    """Every operation once, in each way."""
+
+    def rest(operation: object, mode: str) -> dict[int, int]:
+        settings = hypothesis.settings(
+            max_examples=EXAMPLES, database=None, deadline=None, report_multiple_bugs=False,
+            phases=[hypothesis.Phase.generate], suppress_health_check=SLOW,
+        )  # fmt: skip
+        return attack(one, operation, mode, settings, seed=seed)
+
+    def glue(operation: str) -> dict[int, int]:
+        return send_made_up(one.world, operation, Maker(seed + len(operation)), EXAMPLES * 2)
+
+    return [
+        *(
+            (f"{label}, {mode}", lambda operation=operation, mode=mode: rest(operation, mode))
+            for label, operation in one.operations.items()
+            for mode in MODES
+            if only in label
+        ),
+        *((name, lambda name=name: glue(name)) for name in SERVED if only in name),
+    ]
+
+
+def _call(error: BaseException) -> str:
+    """The call that was answered wrongly, as a command, where it is known."""
+    found: list[BaseException] = [error, *(error.exceptions if isinstance(error, ExceptionGroup) else ())]
+    lines = [line for each in found for note in getattr(each, "__notes__", ()) for line in str(note).splitlines()]
+    return "\n".join(line for line in lines if "curl" in line)[:3000]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

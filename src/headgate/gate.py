@@ -10,12 +10,13 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from headgate.aws_lambda.messages import StateChange
-from headgate.errors import Forbidden, Invalid, NotFound, Unavailable
+from headgate.errors import Forbidden, HeadgateError, Invalid, NotFound, Unavailable
 from headgate.flow import click as clicking
 from headgate.flow import resolution, targets
 from headgate.flow.resolution import Resolution
@@ -36,12 +37,13 @@ from headgate.model import (
     Json,
     Run,
     RunId,
+    RunState,
     StoredObject,
     Trigger,
     TriggerName,
     new_event_id,
 )
-from headgate.ports import DataHub, DatasetFacts, Ingestion, LastWrite, Stop
+from headgate.ports import DataHub, DatasetFacts, Ending, Ingestion, LastWrite, Stop
 from headgate.settings import Settings, again
 from headgate.settings.mapping import MappingFile
 from headgate.supervision.logs import read_log
@@ -341,12 +343,24 @@ class Gate:
     def called_back(self, token: str, *, succeeded: bool, error: str | None, result: Mapping[str, Json]) -> str:
         """Take in how a function says that it ended, by its token; answers the attempt's id.
 
+        It goes through the ledger, so it may reach another replica than the one that has the run.
+
         Raises:
-            NotFound: nobody here has given that token. Conflict: its run has ended already.
+            NotFound: nobody has given that token. Conflict: its run has ended already. LedgerUnavailable.
         """
-        if self.functions is None:
-            raise NotFound("run that waits for this token", token.partition(".")[0][:80])
-        return self.functions(token, succeeded=succeeded, error=error, result=result)
+        state = RunState.SUCCEEDED if succeeded else RunState.FAILED
+        said = None if succeeded else error or "the function says that it failed, and no more"
+        ending = Ending(state=state, at=datetime.now(UTC), error=said, detail="called back", result=result)
+        try:
+            attempt = wait_for(self.ledger.end_by_token(token, ending))
+        except NotFound:
+            if self.functions is None:
+                raise
+            return self.functions(token, succeeded=succeeded, error=error, result=result)
+        if self.functions is not None:
+            with suppress(HeadgateError):  # the end is written; what is kept beside the run's log is for its reader
+                self.functions(token, succeeded=succeeded, error=error, result=result)
+        return attempt
 
     def stop(self, run: str, *, actor: str, reason: str | None = None) -> Run:
         """Stop a run and everything it started. Answers it STOPPED, or STOPPING until its engine has ended it."""

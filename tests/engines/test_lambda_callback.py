@@ -8,7 +8,7 @@ import pytest
 from fakes.aws import FakeAws
 
 from headgate.engines.lambda_ import LambdaEngine
-from headgate.errors import Conflict, EngineRefused, NotFound
+from headgate.errors import Conflict, EngineRefused, EngineUnavailable, LedgerUnavailable, NotFound
 from headgate.model import RunState
 
 from .orders import Recorder, order
@@ -126,3 +126,48 @@ def test_an_answer_that_is_waited_for_cannot_be_called_back(engine: LambdaEngine
     """RequestResponse and a callback exclude each other."""
     with pytest.raises(EngineRefused, match="nothing to call back"):
         engine.start(order({**TARGET, "invocation_type": "RequestResponse"}))
+
+
+class Shared:
+    """Plays the ledger: what one replica keeps, all know."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+        self.away = False
+
+    def keep(self, token: str) -> None:
+        if self.away:
+            raise LedgerUnavailable("the ledger is away")
+        self.tokens.append(token)
+
+    def given(self, attempt_id: str) -> bool:
+        return any(one.startswith(f"{attempt_id}.") for one in self.tokens)
+
+
+def test_a_replica_elsewhere_waits_on_for_the_call(tmp_path: Path, told: Recorder, fake_aws: FakeAws) -> None:
+    """On another machine a run whose token all know is neither lost nor invoked again; it can be stopped."""
+    shared = Shared()
+    asked = order(TARGET)
+    handle = LambdaEngine(tmp_path / "one", told, tokens=shared).start(asked)
+    assert shared.tokens == [token_of(fake_aws)], "known to all before the function had it, and once"
+    taken = order(TARGET, run_id=asked.run.id, external_id=handle)
+    elsewhere = LambdaEngine(tmp_path / "two", told, tokens=shared)
+    elsewhere.adopt(taken)
+    assert asked.attempt_id not in told.endings
+    assert len(fake_aws.invocations) == 1
+    elsewhere.stop(taken, grace=1)
+    assert told.wait_ended(asked.attempt_id).state is RunState.STOPPED
+
+
+def test_a_token_that_cannot_be_kept_is_not_given(tmp_path: Path, told: Recorder, fake_aws: FakeAws) -> None:
+    """With the ledger away nothing is invoked, and the run is offered again later."""
+    shared = Shared()
+    shared.away = True
+    engine = LambdaEngine(tmp_path, told, tokens=shared)
+    asked = order(TARGET)
+    with pytest.raises(EngineUnavailable, match="could not be kept"):
+        engine.start(asked)
+    assert fake_aws.invocations == []
+    shared.away = False
+    engine.start(asked)
+    assert len(fake_aws.invocations) == 1

@@ -18,6 +18,7 @@ from headgate.ledger.dead import DeadLetter
 from headgate.ledger.store import Ledger
 from headgate.openlineage import configured
 from headgate.ports import DataHub, Engine
+from headgate.runtime.callbacks import Tokens
 from headgate.runtime.dead_letters import DeadLetters
 from headgate.runtime.home import noted_server
 from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
@@ -28,7 +29,8 @@ from headgate.settings.record import Emit
 
 def aws_engines(settings: Settings, watcher: Watch, gate: Gate, clients: Clients) -> dict[str, Engine]:
     """The engines of AWS. boto3 is loaded, and a thread started, with the first run that needs one."""
-    functions = LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region)
+    functions = LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region,
+                             tokens=Tokens(gate.ledger))  # fmt: skip
     gate.functions = functions.called_back
     machines = StepFunctionsEngine(settings.home, watcher, clients=clients)
     glue = GlueEngine(settings.home, watcher, clients=clients)

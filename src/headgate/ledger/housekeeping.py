@@ -215,6 +215,7 @@ def forget(batch: Batch, before: float) -> tuple[int, list[str]]:
     if not gone:
         connection.execute(schema.audit.delete().where(schema.audit.c.at < before))
         connection.execute(schema.dead_letter.delete().where(schema.dead_letter.c.at < before))
+        connection.execute(schema.callback.delete().where(schema.callback.c.at < before))
         # those of one firing; the one latch of mode `any` waits however long it takes
         connection.execute(schema.latch.delete().where(schema.latch.c.root != "", schema.latch.c.at < before))
         connection.execute(schema.worker.delete().where(schema.worker.c.until < before))

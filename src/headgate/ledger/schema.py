@@ -404,6 +404,15 @@ glue_workflow_action = Table(
     Column("job", String, nullable=False),
 )
 
+#: Tokens by which functions say how they ended. More than one where an attempt was invoked again.
+callback = Table(
+    "callback",
+    metadata,
+    Column("attempt", String, primary_key=True),
+    Column("sha256", String, primary_key=True),  # of the secret
+    Column("at", Double, nullable=False),
+)
+
 #: Keys that calls to the AWS doors are signed with. Verifying needs the secret itself, so it is kept sealed.
 access_key = Table(
     "access_key",

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headgate.catalog import Catalog
 from headgate.errors import LedgerUnavailable
-from headgate.ledger import accepting, catalogs, claiming, dialects, glue, housekeeping, migrate, reading
+from headgate.ledger import accepting, callbacks, catalogs, claiming, dialects, glue, housekeeping, migrate, reading
 from headgate.ledger.accepting import Ask, Receipt
 from headgate.ledger.catalogs import Change, Declaration, Does
 from headgate.ledger.claiming import Claim
@@ -40,7 +40,7 @@ from headgate.model import (
     Trigger,
     TriggerName,
 )
-from headgate.ports import Announce, AnnounceStart, Ended, Message, Postponed, Progress, Started, Stop
+from headgate.ports import Announce, AnnounceStart, Ended, Ending, Message, Postponed, Progress, Started, Stop
 
 #: Starts that are remembered, so that each is announced once.
 MOST_STARTS = 4_096
@@ -200,6 +200,21 @@ class Ledger:
             if isinstance(answer, Run):
                 catalogs.note(batch, actor=stop.actor, action="run.stop", subject=stop.run, reason=stop.reason)
             return answer
+
+        return self._write(work)
+
+    def end_by_token(self, token: str, ending: Ending) -> Future[str]:
+        """Write an attempt's end as its function says it, whichever replica has the run; answers the attempt's id.
+
+        Fails with NotFound: no such token was given. Conflict: it has ended already; the first word counts.
+        """
+
+        def work(batch: Batch) -> str:
+            run, attempt, job, owner = callbacks.whose(batch, token)
+            endings = Endings(batch, self._current(batch), owner, self.fires_for, self.announce)
+            endings.end([Ended(run, attempt, ending)])
+            batch.to_wake.add(f"job {job}")  # its place is free, for whoever runs jobs
+            return token.rpartition(".")[0]
 
         return self._write(work)
 

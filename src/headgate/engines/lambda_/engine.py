@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as TooLong
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -17,7 +17,7 @@ from headgate.aws import Clients, Fault, RunFiles, payload_of, payload_text, ref
 from headgate.aws.clients import place_of
 from headgate.engines.lambda_.answer import ending_of, log_tail
 from headgate.engines.lambda_.target import LARGEST, Invocation, Target, read_target
-from headgate.errors import Conflict, EngineUnavailable, NotFound
+from headgate.errors import Conflict, EngineUnavailable, NotFound, Unavailable
 from headgate.model import Json, RunState
 from headgate.ports import Ending, Order, Watcher
 
@@ -38,6 +38,25 @@ class _Invoked:
     handle: str = ""
 
 
+class Tokens(Protocol):
+    """Where tokens are known to every replica, so that a function may call any of them."""
+
+    def keep(self, token: str) -> None:
+        """Raises Unavailable."""
+        ...
+
+    def given(self, attempt_id: str) -> bool: ...
+
+
+class _NoTokens:
+    """There is no other replica."""
+
+    def keep(self, token: str) -> None: ...
+
+    def given(self, attempt_id: str) -> bool:  # noqa: ARG002 - the shape is Tokens'
+        return False
+
+
 class LambdaEngine:
     """Runs as invocations of AWS Lambda; what a repeated start means is in the package's docstring."""
 
@@ -52,6 +71,7 @@ class LambdaEngine:
         *,
         clients: Clients | None = None,
         region: str = "",
+        tokens: Tokens | None = None,
         answer_within: float = 5.0,
     ) -> None:
         """Nothing is loaded before the first run.
@@ -61,6 +81,7 @@ class LambdaEngine:
             watcher: who is told.
             clients: shared with the other AWS engines.
             region: where neither the job nor the function's ARN says one.
+            tokens: where tokens are kept beside the run's files, for other replicas.
             answer_within: seconds `start` waits for the answer of a function that is waited for, since its request id
                 is known only then; after that the attempt's id is its handle.
         """
@@ -68,6 +89,7 @@ class LambdaEngine:
         self._files = RunFiles(home)
         self._watcher = watcher
         self._region = region
+        self._tokens = tokens or _NoTokens()
         self._answer_within = answer_within
         self._closed = False
         self._lock = threading.Lock()
@@ -76,6 +98,7 @@ class LambdaEngine:
     def start(self, order: Order) -> str:
         attempt = order.attempt_id
         target = read_target(order.job)
+        token = self._new_token(attempt) if self._needs_token(attempt, target) else ""
         with self._lock:
             one = self._invoked.get(attempt)
             settled = self._files.settled(attempt) if one is None else None
@@ -86,7 +109,7 @@ class LambdaEngine:
             if one is None and settled is None:
                 if len(self._invoked) >= _MOST_WAITED_FOR:
                     raise EngineUnavailable(f"{_MOST_WAITED_FOR} functions are being waited for; this one has to wait")
-                one = self._invoked[attempt] = _Invoked(order, target, self._text(order, target))
+                one = self._invoked[attempt] = _Invoked(order, target, self._text(order, target, token))
         if settled is not None:
             self._watcher.ended(attempt, settled)
         if one is None:
@@ -97,6 +120,7 @@ class LambdaEngine:
 
     def stop(self, order: Order, *, grace: float) -> None:  # noqa: ARG002 - Lambda knows neither stop nor grace
         attempt = order.attempt_id
+        waits = self._waits_for_call(order)
         with self._lock:
             if attempt in self._invoked:
                 self._files.say(
@@ -105,7 +129,7 @@ class LambdaEngine:
                 return
             if self._files.settled(attempt) is not None:
                 return
-            if self._waits_for_call(order):
+            if waits:
                 detail = "not waited for any more; Lambda cannot stop a function"
                 ending = Ending(state=RunState.STOPPED, at=datetime.now(UTC), detail=detail, retryable=False)
                 self._files.settle(attempt, ending)
@@ -118,10 +142,11 @@ class LambdaEngine:
         self._tell(attempt, ending)
 
     def adopt(self, order: Order) -> None:
+        waits = self._waits_for_call(order)
         with self._lock:
             if order.attempt_id in self._invoked:
                 return  # its answer is waited for here, and will be told
-            if self._waits_for_call(order) and self._files.settled(order.attempt_id) is None:
+            if waits and self._files.settled(order.attempt_id) is None:
                 return
             ending = self._files.settled(order.attempt_id) or self._unknown(order)
         self._tell(order.attempt_id, ending)
@@ -151,10 +176,24 @@ class LambdaEngine:
 
     # -- invoking
 
-    def _text(self, order: Order, target: Target) -> str:
+    def _needs_token(self, attempt: str, target: Target) -> bool:
+        with self._lock:
+            under_way = attempt in self._invoked
+        return target.callback and not (under_way or self._files.noted(attempt) or self._files.settled(attempt))
+
+    def _new_token(self, attempt: str) -> str:
+        """A token that every replica knows, before anybody is given it."""
+        token = self._files.new_token(attempt)
+        try:
+            self._tokens.keep(token)
+        except Unavailable as error:
+            raise EngineUnavailable(f"the token of its end could not be kept: {error}") from error
+        return token
+
+    def _text(self, order: Order, target: Target, token: str) -> str:
         payload = payload_of(order)
         if target.callback:
-            payload["callback"] = {"token": self._files.new_token(order.attempt_id)}
+            payload["callback"] = {"token": token or self._new_token(order.attempt_id)}
         what = f"an invocation of Lambda ({target.invocation})"
         return payload_text(payload, most=LARGEST[target.invocation], what=what)
 
@@ -252,9 +291,14 @@ class LambdaEngine:
     # -- telling
 
     def _waits_for_call(self, order: Order) -> bool:
-        """Whether it was invoked with a token that is known here."""
+        """Whether it was invoked with a token that is known here, or to all replicas."""
         attempt = order.attempt_id
-        return self._files.has_token(attempt) and bool(order.run.external_id or self._files.noted(attempt))
+        if not (order.run.external_id or self._files.noted(attempt)):
+            return False
+        if self._files.has_token(attempt):
+            return True
+        of_deleted = not order.job.target  # of a deleted job nothing is known
+        return bool(order.job.target.get("callback") or of_deleted) and self._tokens.given(attempt)
 
     def _unknown(self, order: Order) -> Ending:
         """What becomes of an invocation whose answer nobody here waits for."""

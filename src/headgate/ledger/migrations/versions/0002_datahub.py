@@ -18,12 +18,24 @@ def upgrade() -> None:
     _execution_requests()
     _dead_letters()
     _glue()
+    _callbacks()
     _first_starts()
 
 
 def _first_starts() -> None:
     """When a SCHEDULED trigger was started because it was active for the first time."""
     op.add_column("trigger_", sa.Column("first_start", sa.Double(), nullable=True))
+
+
+def _callbacks() -> None:
+    """Tokens by which functions say how they ended."""
+    op.create_table(
+        "callback",
+        sa.Column("attempt", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("attempt", "sha256"),
+    )
 
 
 def _glue() -> None:

@@ -62,8 +62,8 @@ class World:
         wait_for(self.ledger.started(Started(run.id, run.attempt, "x", datetime.now(UTC), None)))
         return self.ledger.run(run.id)
 
-    def ended(self, run: Run, state: RunState = RunState.SUCCEEDED, error: str | None = None) -> Run:
-        ending = Ending(state=state, at=datetime.now(UTC), error=error, retryable=False)
+    def ended(self, run: Run, state: RunState = RunState.SUCCEEDED, error: str | None = None, **how: Any) -> Run:
+        ending = Ending(state=state, at=datetime.now(UTC), error=error, retryable=False, **how)
         wait_for(self.ledger.ended(Ended(run.id, run.attempt, ending)))
         return self.ledger.run(run.id)
 

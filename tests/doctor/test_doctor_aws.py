@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from fakes.aws import FakeAws
 from services.moto import ACCOUNT, CREDENTIALS, REGION, moto
 
 from headgate.aws import Clients, Fault, FaultKind, Place
-from headgate.doctor import Finding, Rank
+from headgate.doctor import Finding, Rank, log_groups
 from headgate.doctor.aws import diagnose
 from headgate.doctor.permissions import principal_of
 
@@ -247,3 +249,86 @@ def test_without_anything_on_aws_nothing_is_wrong(tmp_path: Path, monkeypatch: p
 )
 def test_a_sessions_policies_are_its_roles(arn: str, principal: str) -> None:
     assert principal_of(arn) == principal
+
+
+# -- log groups
+
+
+@pytest.fixture
+def group(moto_url: str) -> str:
+    """A group with three lines that speak of `datahub ingest`, and others that do not."""
+    name = f"/ecs/sync-{time.time_ns()}"
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": REGION}
+    logs: Any = boto3.client("logs", endpoint_url=moto_url, **keys)  # type: ignore[call-overload] - by keys
+    logs.create_log_group(logGroupName=name)
+    logs.create_log_stream(logGroupName=name, logStreamName="task-1")
+    now = int(time.time() * 1000)
+    said = ["datahub ingest -c a.yml --token hush", "quiet", "datahub ingest -c b.yml", "datahub ingest -c c.yml"]
+    lines = [{"timestamp": now - 4000 + number * 1000, "message": one} for number, one in enumerate(said)]
+    logs.put_log_events(logGroupName=name, logStreamName="task-1", logEvents=lines)
+    return name
+
+
+def search(*groups: str, clients: Clients | None = None) -> list[Finding]:
+    return list(log_groups.examine(groups, clients or Clients(), datetime.now(UTC) + timedelta(seconds=1)))
+
+
+@pytest.mark.usefixtures("environ")
+def test_a_log_group_that_speaks_of_ingestions_is_found(group: str) -> None:
+    """Counted, with the newest's time and stream, and the command that shows them; no line is quoted."""
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:*"
+    by_name, by_arn = search(group, arn)
+
+    assert by_name.rank is Rank.NOTE
+    assert by_name.what.startswith(f"the log group {group} speaks of `datahub ingest`, last at ")
+    assert by_name.evidence == "3 lines in 14 days; the newest in the stream task-1"
+    assert by_name.mend.startswith(f"aws logs filter-log-events --log-group-name {group} --filter-pattern")
+    assert by_arn.what == by_name.what
+    assert f"--region {REGION}" in by_arn.mend
+    assert "hush" not in repr([by_name, by_arn])
+
+
+@pytest.mark.usefixtures("environ")
+def test_a_log_group_that_is_not_there_is_said(group: str) -> None:
+    """So is one that says nothing of it."""
+    found = search(group.replace("sync", "nothing"))
+
+    assert [one.rank for one in found] == [Rank.UNSEEN]
+    assert found[0].mend == "aws logs describe-log-groups"
+
+
+class Paged(Clients):
+    """CloudWatch Logs as its documentation describes its pages: some are empty, and there are ever more."""
+
+    def __init__(self, *, events: bool, fault: Fault | None = None) -> None:
+        super().__init__(environ=CREDENTIALS)
+        self.events, self.fault, self.pages = events, fault, 0
+
+    def call(self, place: Place, service: str, operation: str, *args: Any, doing: str, **more: Any) -> Any:
+        del place, service, operation, args, doing, more
+        if self.fault is not None:
+            return self.fault
+        self.pages += 1
+        event = {"timestamp": 1_767_225_600_000 + self.pages, "message": "datahub ingest", "logStreamName": "s"}
+        return {"events": [event] if self.events and self.pages % 2 else [], "nextToken": str(self.pages)}
+
+
+def test_pages_are_bounded_and_that_is_said() -> None:
+    """What was found is a least count; what was not found is not claimed to be absent."""
+    some, none = Paged(events=True), Paged(events=False)
+
+    assert search("g", clients=some)[0].evidence.startswith("at least 10 lines")
+    assert search("g", clients=none)[0].rank is Rank.UNSEEN
+    assert (some.pages, none.pages) == (20, 20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mend"),
+    [(FaultKind.DENIED, "give us logs:FilterLogEvents on it"), (FaultKind.AWAY, "headgate doctor aws")],
+)
+def test_who_may_not_look_is_told(kind: FaultKind, mend: str) -> None:
+    """Denied and unreachable are not the same as nothing there."""
+    [found] = search("g", clients=Paged(events=False, fault=Fault(kind, "X", "no", "searching")))
+
+    assert found.rank is Rank.UNSEEN
+    assert found.mend.startswith(mend)

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,24 +50,71 @@ class Container:
     running: bool
 
 
-def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Which containers of DataHub Actions there are, and what their logs say of ingestions."""
+@dataclass(frozen=True, slots=True)
+class _Docker:
+    """The command, as it was found, and what it is given."""
+
+    program: str
+    environ: Mapping[str, str]
+    patience: float  #: seconds for one call
+
+    def said(self, *words: str) -> str:
+        """What it prints, both streams, at most _LARGEST bytes of it.
+
+        Raises:
+            Unavailable: it cannot be started, fails, or takes too long.
+        """
+        shown = f"docker {words[0]}"
+        passed = {name: value for name, value in self.environ.items() if name in _PASSED or name.startswith("DOCKER_")}
+        with tempfile.TemporaryFile() as out:
+            try:
+                process = subprocess.Popen(  # noqa: S603 - `docker`, as it was found on PATH, with words of ours
+                    [self.program, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    env=passed,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Unavailable(f"{shown} cannot be started: {error.strerror}") from error
+            try:
+                code = process.wait(self.patience)
+            except subprocess.TimeoutExpired as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise Unavailable(f"{shown} did not end within {self.patience:g} s") from error
+            out.seek(0)
+            text = out.read(_LARGEST).decode("utf-8", "replace")
+        if code != 0:
+            raise Unavailable(f"{shown}: {' '.join(text.split())[:200] or f'exit {code}'}")
+        return text
+
+
+def examine(settings: Settings, environ: Mapping[str, str], *, patience: float = _PATIENCE) -> Iterator[Finding]:
+    """Which containers of DataHub Actions there are, and what their logs say of ingestions.
+
+    `patience`: seconds that one call of docker may take.
+    """
     program = shutil.which("docker", path=environ.get("PATH", ""))
     if program is None:
         yield _told("no docker is on this machine's PATH")
         return
+    docker = _Docker(program, environ, patience)
     try:
-        found = _containers(program, environ)
+        found = _containers(docker)
     except Unavailable as error:
         # no daemon here is no trouble: then there are no containers here, either
-        away = "cannot connect" in str(error).lower()
+        away = re.search(
+            r"cannot connect to the docker daemon|failed to connect to the docker api", str(error), re.IGNORECASE
+        )
         yield _told(str(error)) if away else unseen("the containers of this machine", str(error), _BY_HAND)
         return
     if not found:
         yield _told(f"docker lists no container whose image or name says {_NAME}")
         return
     for one in found[:_MOST]:
-        yield from _container(program, one, settings, environ)
+        yield from _container(docker, one, settings)
     if len(found) > _MOST:
         yield unseen(f"{len(found) - _MOST} more containers of DataHub Actions", f"{_MOST} are looked at", _BY_HAND)
 
@@ -78,13 +125,13 @@ def _told(why: str) -> Finding:
     )
 
 
-def _containers(program: str, environ: Mapping[str, str]) -> list[Container]:
+def _containers(docker: _Docker) -> list[Container]:
     """Those whose image or name says that they are DataHub's Actions, running ones first.
 
     Raises:
         Unavailable: docker does not answer, or not with a list.
     """
-    text = _said([program, "ps", "--all", "--no-trunc", "--format", "{{json .}}"], environ)
+    text = docker.said("ps", "--all", "--no-trunc", "--format", "{{json .}}")
     found: list[Container] = []
     for line in text.splitlines():
         try:
@@ -98,7 +145,7 @@ def _containers(program: str, environ: Mapping[str, str]) -> list[Container]:
     return sorted(found, key=lambda one: not one.running)
 
 
-def _container(program: str, one: Container, settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _container(docker: _Docker, one: Container, settings: Settings) -> Iterator[Finding]:
     name = one.name or one.id[:12]
     what = f"the container {name} ({one.image})"
     mend = f"docker logs --tail {LINES} {word(name)} 2>&1 | {_GREP}"
@@ -111,7 +158,7 @@ def _container(program: str, one: Container, settings: Settings, environ: Mappin
             f"docker stop {word(name)}; or give one of them an executor_id of its own (docs/executor.md)",
         )
     try:
-        lines = _said([program, "logs", "--timestamps", "--tail", str(LINES), one.id], environ).splitlines()
+        lines = docker.said("logs", "--timestamps", "--tail", str(LINES), one.id).splitlines()
     except Unavailable as error:
         yield unseen(f"the log of {what}", str(error), mend)
         return
@@ -132,31 +179,3 @@ def _container(program: str, one: Container, settings: Settings, environ: Mappin
         + f": {newest.group()}",
         mend,
     )  # fmt: skip
-
-
-def _said(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """What a command prints, both streams, at most _LARGEST bytes of it.
-
-    Raises:
-        Unavailable: it cannot be started, fails, or takes longer than _PATIENCE.
-    """
-    shown = " ".join(["docker", *argv[1:2]])
-    passed = {name: value for name, value in environ.items() if name in _PASSED or name.startswith("DOCKER_")}
-    with tempfile.TemporaryFile() as out:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - `docker`, as it was found on PATH, with words of ours
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=passed, start_new_session=True
-            )
-        except OSError as error:
-            raise Unavailable(f"{shown} cannot be started: {error.strerror}") from error
-        try:
-            code = process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise Unavailable(f"{shown} did not end within {_PATIENCE:g} s") from error
-        out.seek(0)
-        text = out.read(_LARGEST).decode("utf-8", "replace")
-    if code != 0:
-        raise Unavailable(f"{shown}: {' '.join(text.split())[:200] or f'exit {code}'}")
-    return text

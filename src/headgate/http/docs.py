@@ -78,7 +78,7 @@ def _answers(schema: dict[str, Any], description: str) -> dict[str, Any]:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"type": ["object", "array"]}}},
+            "content": {"application/json": {"schema": {"type": ["object", "array", "string"]}}},
         }
     },
 )

@@ -243,8 +243,7 @@ class App:
             waiting, oldest, error = self.ledger.outbox()
         except HeadgateError as failure:
             problems.append(str(failure))
-        if self._sweep.problem and self._sweep.problem not in problems:
-            problems.append(self._sweep.problem)
+        problems.extend(one for one in self._sweep.problems() if one not in problems)
         problems.extend(self.executor.problems() if self.executor is not None else [])
         problems.extend(f"lineage ({name}): {one.problem}" for name, one in self._relays.items() if one.problem)
         problems.extend(f"inbox {one.bucket}: {one.problem}" for one in self._inboxes if one.problem)

@@ -190,6 +190,7 @@ def explain_failure(error: BaseException, url: str) -> LedgerUnavailable:
 
 def listen(engine: Engine, stop: threading.Event) -> Iterator[str]:
     """What the other replicas said, as it comes; and `lost` after each break, when something may have been missed."""
+    driver_error: Any = engine.dialect.loaded_dbapi.Error  # of what is asked of the driver behind SQLAlchemy's back
     while not stop.is_set():
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -200,5 +201,5 @@ def listen(engine: Engine, stop: threading.Event) -> Iterator[str]:
                     for notice in driver.notifies(timeout=0.5, stop_after=64):
                         yield from str(notice.payload).split("\n")
                 connection.detach()
-        except DBAPIError:
+        except (DBAPIError, driver_error):
             stop.wait(1.0)

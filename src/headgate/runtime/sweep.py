@@ -59,6 +59,7 @@ class Sweep:
         self._next_tick = 0.0
         self._catalog_seen = -1
         self.problem: str | None = None  #: why the last look failed, for /readyz
+        self._troubles: dict[str, str] = {}  #: of the other threads, by the thread's name
 
     def start(self) -> None:
         self._thread(self._look_for_ever, "sweep")
@@ -67,6 +68,13 @@ class Sweep:
                 self._ledger.beat()
                 self._thread(self._beat_for_ever, "lease")
             self._thread(self._listen_for_ever, "listen")
+
+    def problems(self) -> list[str]:
+        """What keeps time from passing here as it should, for /readyz."""
+        found = [self.problem] if self.problem else []
+        found.extend(list(self._troubles.values()))
+        gone = [one.name for one in self._threads if not one.is_alive() and not self._closing.is_set()]
+        return [*found, *(f"the thread {name} has ended; restart this server" for name in gone)]
 
     def wake(self) -> None:
         """Look now. For `Ledger.on_due`."""
@@ -173,17 +181,36 @@ class Sweep:
         while not self._closing.wait(self._ledger.lease / 3):
             try:
                 self._ledger.beat()
+                self._troubles.pop("lease", None)
             except HeadgateError as error:
                 _log.warning("lease not prolonged", why=str(error))
+                self._troubles["lease"] = f"the lease is not prolonged, so others take the runs here over: {error}"
+            except Exception as error:  # noqa: BLE001 - the lease has to be tried again, whatever was wrong this time
+                self._failed("lease", error)
 
     def _listen_for_ever(self) -> None:
-        for said in self._ledger.listen(self._closing):
-            if said.startswith("job ") and self._ledger.claims:
-                self._ledger.claim([said.removeprefix("job ")])
-            elif said == "outbox":
-                self._on_outbox()
-            else:
-                self._wake.set()
+        while not self._closing.is_set():
+            try:
+                for said in self._ledger.listen(self._closing):
+                    self._hear(said)
+            except Exception as error:  # noqa: BLE001 - what was missed meanwhile the looks find, and then it is heard again
+                self._failed("listen", error)
+                self._closing.wait(IDLE)
+
+    def _hear(self, said: str) -> None:
+        if said.startswith("job ") and self._ledger.claims:
+            self._ledger.claim([said.removeprefix("job ")])
+        elif said == "outbox":
+            self._on_outbox()
+        else:
+            self._wake.set()
+        self._troubles.pop("listen", None)
+
+    def _failed(self, thread: str, error: Exception) -> None:
+        said = f"{thread} failed: {type(error).__name__}: {error}; the server's log says where"
+        if self._troubles.get(thread) != said:  # once, and not at each try
+            _log.exception("a thread of the sweep failed and goes on", thread=thread)
+        self._troubles[thread] = said
 
     def _thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

@@ -201,6 +201,7 @@ class Trigger:
     schedule: str | None = None  #: SCHEDULED: cron(...), rate(...) or five-field cron
     timezone: str = "UTC"
     missed: Missed = Missed.ONCE
+    unless_datahub_schedules: bool = True  #: SCHEDULED: starts no recipe that DataHub itself runs by a schedule
     at_first_start: bool = False  #: SCHEDULED: fires once, too, when it is first active in this ledger
     objects: ObjectFilter | None = None  #: EVENT
     settle: float = 0.0  #: seconds without a further event before the run may start (at most ten times this)

@@ -259,6 +259,7 @@ def trigger_json(
         "timezone": trigger.timezone,
         "missed": trigger.missed.value,
         "at_first_start": trigger.at_first_start,
+        "unless_datahub_schedules": trigger.unless_datahub_schedules,
         "objects": _filter(trigger.objects),
         "settle": trigger.settle,
         "max_objects": trigger.max_objects,

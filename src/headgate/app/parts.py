@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from headgate.aws import Clients
 from headgate.aws_lambda.messages import StateChange
@@ -18,11 +18,14 @@ from headgate.ledger.dead import DeadLetter
 from headgate.ledger.store import Ledger
 from headgate.openlineage import configured
 from headgate.ports import DataHub, Engine
+from headgate.recipes.twice import Scheduled
 from headgate.runtime.callbacks import Tokens
 from headgate.runtime.dead_letters import DeadLetters
+from headgate.runtime.doubled import Doubled
 from headgate.runtime.home import noted_server
 from headgate.runtime.lineage import Teller, ToDataHub, ToUrl
 from headgate.runtime.relay import Relay
+from headgate.runtime.secrets import resolver
 from headgate.settings import Settings
 from headgate.settings.record import Emit
 
@@ -85,6 +88,25 @@ def connected(settings: Settings) -> tuple[DataHub, Callable[[], None]]:
 
     client = connect(settings.datahub)
     return client, client.close
+
+
+def doubled(settings: Settings, ledger: Ledger, datahub: DataHub, clients: Clients) -> Doubled | None:
+    """Who knows which of our schedules DataHub has, too; nobody where no DataHub is configured."""
+    if not settings.datahub.configured:
+        return None
+
+    def ask() -> Sequence[Scheduled]:
+        from headgate.datahub import GmsClient  # noqa: PLC0415 - httpx, as above
+        from headgate.datahub.sources import scheduled_sources  # noqa: PLC0415
+
+        return scheduled_sources(datahub) if isinstance(datahub, GmsClient) else ()
+
+    return Doubled(
+        ask,
+        catalog=lambda: ledger.catalog,
+        project=settings.project,
+        resolver=resolver(settings, ledger, clients),
+    )
 
 
 def relays(ledger: Ledger, datahub: DataHub, settings: Settings) -> dict[str, Relay]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from headgate.app import troubles
-from headgate.app.parts import aws_engines, catalog_of, connected, noting, queues, relays
+from headgate.app.parts import aws_engines, catalog_of, connected, doubled, noting, queues, relays
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
 from headgate.embedded.port import EmbeddedDataHub
@@ -97,6 +97,8 @@ class App:
             logs=settings.home / "logs",
             on_outbox=self._wake_tellers,
         )
+        self._doubled = doubled(settings, self.ledger, self.datahub, clients) if doors or worker else None
+        self._sweep.elsewhere = self._doubled.said if self._doubled is not None else None
         self._inboxes = (
             [Inbox(bucket, folder, self.gate.accept, home=settings.home) for bucket, folder in settings.inboxes.items()]
             if doors
@@ -162,6 +164,8 @@ class App:
             taken = wait_for(ledger.take_over(everyone=ledger.on_sqlite))
             if taken:
                 _log.info("runs taken up again", count=len(taken))
+        if self._doubled is not None:
+            self._doubled.start()
         self._sweep.start()
         self._deliver.start()
         for relay in self._relays.values():
@@ -206,6 +210,8 @@ class App:
         for queue in self._queues:
             queue.close()
         self._sweep.close()
+        if self._doubled is not None:
+            self._doubled.close()
         self._dispatcher.close()
         for engine in self._engines.values():
             engine.close()
@@ -257,6 +263,7 @@ class App:
                 *troubles.of_engines(self._engines),
                 *troubles.of_queues(self._queues, self.ledger),
                 *troubles.of_secrets(self._secrets),
+                *(self._doubled.warnings() if self._doubled is not None else ()),
             ],
             "replica": self.ledger.id,
             "worker": self._worker,

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
 from headgate.catalog import Catalog
 from headgate.flow.match import object_filter_reason, skip_reason
-from headgate.model import DEMAND, FIRST_START, TICK, Event, Trigger, TriggerName
+from headgate.model import DEMAND, FIRST_START, TICK, Event, JobName, Trigger, TriggerName
 
 #: A bucket with more triggers than this gets one decision for all that did not match, not one for each.
 EACH_UP_TO = 20
+
+
+#: What the schedule door says in a tick's payload: {job: why it is not started}, since somebody else does that; and why
+#: nobody could be asked about it.
+ELSEWHERE: Final = "elsewhere"
+UNASKED: Final = "unasked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ def match(event: Event, catalog: Catalog) -> Sequence[Fire | Skip]:
         count = len(index.everyone)
         answers.append(Skip("", f"prefix: none of the {count:,} triggers on {event.object.bucket!r} takes this key"))
     return answers
+
+
+def left_to_others(event: Event, job: JobName) -> str | None:
+    """Why this job is not started by this tick, though its trigger fires; None where it is."""
+    said = event.payload.get(ELSEWHERE)
+    return cast("dict[str, str]", said).get(job) if isinstance(said, dict) else None
 
 
 def _reason(trigger: Trigger, event: Event) -> str | None:

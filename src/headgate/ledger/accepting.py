@@ -155,7 +155,7 @@ class _Accepting:
             elif event.kind == FIRST_START and not catalogs.begin(self.recorder.batch, answer.trigger.name):
                 decisions.append(self._skip(row, answer.trigger.name, "begun: the trigger had its first start before"))
             elif answer.trigger.workflow is not None:
-                decisions.extend(glue_workflows.fired(self.recorder, row, event, answer.trigger))
+                decisions.extend(self._into_workflow(row, event, answer.trigger))
             else:
                 decisions.extend(self._start(row, event, answer.trigger, action) for action in answer.trigger.actions)
         return decisions
@@ -176,6 +176,8 @@ class _Accepting:
         return None
 
     def _start(self, row: Row, event: Event, trigger: Trigger, action: Action) -> Decision:
+        if why := accept.left_to_others(event, action.job):
+            return self.recorder.decide(row, trigger=trigger.name, outcome=Outcome.SKIPPED, reason=why, job=action.job)
         joined = self._join(event, trigger, action) if trigger.type is TriggerType.EVENT else None
         if joined is not None:
             count = joined.row["objects"]
@@ -186,7 +188,7 @@ class _Accepting:
         made = self.recorder.make(
             Wanted(
                 action=action,
-                cause=Cause(event=event.id, trigger=trigger.name),
+                cause=_cause(event, trigger),
                 root=f"{event.id}:{trigger.name}",
                 downstream=event.downstream,
                 settle=trigger.settle,
@@ -196,9 +198,47 @@ class _Accepting:
         if trigger.type is TriggerType.EVENT and not made.over:
             self.open[trigger.name, action.job, event.downstream] = made
         reason = str(made.row["error"]) if made.over else _why(event)
+        if unasked := event.payload.get(accept.UNASKED):
+            reason = f"{reason}; {unasked}"
         return self.recorder.decide(
             row, trigger=trigger.name, outcome=Outcome.FIRED, reason=reason, job=action.job, run=made
         )
+
+    def _into_workflow(self, row: Row, event: Event, trigger: Trigger) -> list[Decision]:
+        """Start a run of the trigger's workflow; an event for which one still waits, for more of them, joins that."""
+        waiting = self._collecting(trigger) if trigger.type is TriggerType.EVENT and trigger.max_objects > 1 else []
+        if not waiting:
+            decisions = glue_workflows.fired(self.recorder, row, event, trigger)
+            begun = {decision.run for decision in decisions}
+            for made in self.recorder.made:
+                if made.id in begun and not made.over:
+                    self.open[trigger.name, str(made.row["job"]), True] = made
+            return decisions
+        return [self._joined(row, trigger, made) for made in waiting]
+
+    def _collecting(self, trigger: Trigger) -> list[Made]:
+        """The runs that a batch of the trigger's events will start, while there is room for one more."""
+        found: list[Made] = []
+        for action in trigger.actions:
+            key = (trigger.name, action.job, True)
+            if key not in self.open:
+                self.open[key] = self._joinable(*key)
+            made = self.open[key]
+            if made is not None and made.row["not_before"] and int(str(made.row["objects"])) < trigger.max_objects:
+                found.append(made)
+        return found
+
+    def _joined(self, row: Row, trigger: Trigger, made: Made) -> Decision:
+        count = int(str(made.row["objects"])) + 1
+        made.row["objects"] = count
+        if count >= trigger.max_objects:  # full: nothing is waited for any more
+            made.row["not_before"] = None
+            self.recorder.batch.to_claim.add(str(made.row["job"]))
+        if seq := int(str(made.row["seq"])):
+            self.grown[seq] = made
+        reason = f"event {count} of {trigger.max_objects} of its batch"
+        job = str(made.row["job"])
+        return self.recorder.decide(row, trigger=trigger.name, outcome=Outcome.JOINED, reason=reason, job=job, run=made)
 
     def _join(self, event: Event, trigger: Trigger, action: Action) -> Made | None:
         key = (trigger.name, action.job, event.downstream)
@@ -339,6 +379,19 @@ def _answer(batch: Batch, answer: Made | RunId | Exception) -> Run | Exception:
         if row := batch.connection.execute(sa.select(table).where(table.c.id == answer)).first():
             return rows.to_run(row)
     return NotFound("run", answer)
+
+
+def _cause(event: Event, trigger: Trigger) -> Cause:
+    """With a person where one fired the trigger."""
+    if event.kind != DEMAND:
+        return Cause(event=event.id, trigger=trigger.name)
+    actor, reason = (event.payload.get(name) for name in ("actor", "reason"))
+    return Cause(
+        event=event.id,
+        trigger=trigger.name,
+        actor=actor if isinstance(actor, str) else None,
+        reason=reason if isinstance(reason, str) else None,
+    )
 
 
 def _why(event: Event) -> str:

@@ -9,26 +9,33 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
 
+from headgate.catalog import Catalog
 from headgate.doors.schedule import due, first_starts
 from headgate.errors import HeadgateError
 from headgate.ledger.store import Ledger, wait_for
-from headgate.model import Run, RunId
+from headgate.model import Event, Json, Run, RunId, Trigger, TriggerName
 from headgate.ports import TIMED_OUT, Stop
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+HELD = 0.1  #: seconds before ticks that wait for an answer of DataHub's are looked at again
 IDLE = 1.0  #: seconds between looks when nothing is known to fall due
 AGAIN = 0.02  #: seconds before a queue that another replica held is looked at again
 ASK_AGAIN = 5.0  #: seconds before a stop is asked for once more
 ON_TIME = timedelta(seconds=60)  #: how late a tick may fire and not count as missed
 RETENTION_EVERY = 3600.0  #: seconds
 SYSTEM = "urn:li:corpuser:headgate"
+
+
+#: What the event of a time that is due has to say of who else does the same; None: that is not known yet.
+Elsewhere = Callable[[Trigger, Catalog], Mapping[str, Json] | None]
 
 
 class Sweep:
@@ -58,6 +65,7 @@ class Sweep:
         self._next_retention = time.time() + 60.0
         self._next_tick = 0.0
         self._catalog_seen = -1
+        self.elsewhere: Elsewhere | None = None  #: set by the app: what DataHub says of recipes that are due
         self.problem: str | None = None  #: why the last look failed, for /readyz
         self._troubles: dict[str, str] = {}  #: of the other threads, by the thread's name
 
@@ -141,11 +149,25 @@ class Sweep:
         first = [one for one in catalog.scheduled if one.at_first_start]
         begun = first_starts(first, self._ledger.not_begun(), moment) if first else ()
         ticks = due(catalog.scheduled, self._ledger.last_ticks(), moment, ON_TIME, anchors=self._ledger.created())
-        if events := (*begun, *ticks.events):
+        events, held = self._asked_about((*begun, *ticks.events), catalog)
+        if events:
             wait_for(self._ledger.accept(events))
         self._catalog_seen = catalog.version
         # an hour at most: a clock that is set is noticed
-        self._next_tick = min(ticks.next_wakeup.timestamp() if ticks.next_wakeup else now + 3600, now + 3600)
+        coming = min(ticks.next_wakeup.timestamp() if ticks.next_wakeup else now + 3600, now + 3600)
+        self._next_tick = now + HELD if held else coming
+
+    def _asked_about(self, events: Sequence[Event], catalog: Catalog) -> tuple[list[Event], bool]:
+        """The events with what DataHub says of them, and whether some have to wait for that."""
+        if self.elsewhere is None or not events:
+            return list(events), False
+        found: list[Event] = []
+        for event in events:
+            trigger = catalog.triggers.get(TriggerName(str(event.payload["trigger"])))
+            said = self.elsewhere(trigger, catalog) if trigger is not None else {}
+            if said is not None:
+                found.append(replace(event, payload={**event.payload, **said}) if said else event)
+        return found, len(found) < len(events)
 
     def _forget(self, now: float) -> None:
         gone, runs = wait_for(self._ledger.forget(now - self._retention), 120)

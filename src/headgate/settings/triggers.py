@@ -155,6 +155,14 @@ AT_FIRST_START: Final = Key(
     description="SCHEDULED: whether it fires once, too, when it is active for the first time in this ledger; restarts,"
     " replicas and switching it off and on do not repeat that.",
 )
+UNLESS_DATAHUB: Final = Key(
+    name="unless_datahub_schedules",
+    kind=BOOLEAN,
+    default=True,
+    shown="true",
+    description="SCHEDULED: whether a recipe is left to DataHub where an ingestion source there reads the same by a"
+    " schedule of its own.",
+)
 FROM_RESULT: Final = Part(
     name="from_result",
     expected="a mapping of --names to members of the result",
@@ -166,7 +174,7 @@ FROM_RESULT: Final = Part(
 EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT)
 OF_TYPE: Final[Mapping[TriggerType, Sequence[Named]]] = {
     TriggerType.ON_DEMAND: (),
-    TriggerType.SCHEDULED: (SCHEDULE, TIMEZONE, MISSED, AT_FIRST_START),
+    TriggerType.SCHEDULED: (SCHEDULE, TIMEZONE, MISSED, AT_FIRST_START, UNLESS_DATAHUB),
     TriggerType.CONDITIONAL: (PREDICATE, FIRES_FOR),
     TriggerType.EVENT: (S3, SETTLE, MAX_OBJECTS),
 }
@@ -222,6 +230,7 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
         schedule=_schedule(section) if SCHEDULE in of else None,
         timezone=_timezone(section) if TIMEZONE in of else "UTC",
         missed=section.get(MISSED) if MISSED in of else Missed.ONCE,
+        unless_datahub_schedules=section.get(UNLESS_DATAHUB) if UNLESS_DATAHUB in of else True,
         at_first_start=section.get(AT_FIRST_START) if AT_FIRST_START in of else False,
         objects=_objects(section) if S3 in of else None,
         settle=section.get(SETTLE) if SETTLE in of else 0.0,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from gluing import refused
 from served import World
 
-from headgate.model import TICK, Event, Run, RunState, new_event_id
+from headgate.model import TICK, Event, Run, RunState, StoredObject, new_event_id
 
 FLOW = "nightly"
 
@@ -214,6 +215,110 @@ def test_starting_the_start_trigger_starts_the_workflow(world: World, flow: Any)
     flow.start_trigger(Name="go")
     [run] = flow.get_workflow_runs(Name=FLOW)["Runs"]
     assert newest(world, "a").root == run["WorkflowRunId"]
+
+
+def watching(glue: Any, **more: Any) -> None:
+    """A workflow with one job, whose start is an EVENT trigger for CSV files below in/."""
+    glue.create_job(Name="a", Role="r", Command={"Name": "pythonshell", "ScriptLocation": "x.py"},
+                    JobRunQueuingEnabled=True)  # fmt: skip
+    glue.create_workflow(Name=FLOW, DefaultRunProperties={"day": "0"})
+    glue.create_trigger(
+        Name="files", WorkflowName=FLOW, Type="EVENT", StartOnCreation=True, Actions=[{"JobName": "a"}],
+        Tags={"headgate:s3": "s3://raw-data/flow/", "headgate:suffix": ".csv .csv.gz"}, **more,
+    )  # fmt: skip
+
+
+def put(world: World, *keys: str) -> list[tuple[str, str]]:
+    """Outcome and reason of what each of these objects led to at the trigger `files`."""
+    events = [
+        Event(id=new_event_id(), door="s3", kind="ObjectCreated:Put", identity=key, at=datetime.now(UTC),
+              object=StoredObject(bucket="raw-data", key=key, size=1, etag=key))
+        for key in keys
+    ]  # fmt: skip
+    receipts = world.gate.accept(events)
+    return [(str(d.outcome), d.reason) for one in receipts for d in one.decisions if d.trigger == "files"]
+
+
+def test_an_objects_event_starts_the_workflow(world: World, glue: Any) -> None:
+    """One run for each of the objects that the trigger's tags name; the run knows its event, its job the object."""
+    watching(glue)
+    assert put(world, "flow/1.csv", "flow/2.CSV.gz", "flow/3.txt", "else/4.csv") == [
+        ("fired", ANY), ("fired", ANY), ("skipped", ANY), ("skipped", ANY),
+    ]  # fmt: skip
+    newest_first = glue.get_workflow_runs(Name=FLOW)["Runs"]
+    assert [one["Status"] for one in newest_first] == ["RUNNING"] * 2
+    assert [one["StartingEventBatchCondition"]["BatchSize"] for one in newest_first] == [1, 1]
+    first = newest_first[-1]["WorkflowRunId"]
+    run = next(one for one in world.ledger.runs(job="a").items if one.root == first)
+    [stored] = world.gate.objects(run.id)
+    assert (stored.key, run.cause.trigger, run.arguments["--WORKFLOW_RUN_ID"]) == ("flow/1.csv", "files", first)
+    properties = glue.get_workflow_run_properties(Name=FLOW, RunId=first)["RunProperties"]
+    assert properties == {"day": "0", "aws:eventIds": f"[{run.cause.event}]"}
+    assert put(world, "flow/1.csv") == [("fired", ANY)]  # the same event again, and what it led to before
+    assert len(glue.get_workflow_runs(Name=FLOW)["Runs"]) == 2
+
+
+def test_events_start_a_workflow_in_batches(world: World, glue: Any) -> None:
+    """As many as BatchSize start one run at once; fewer, when BatchWindow is over since the first of them."""
+    watching(glue, EventBatchingCondition={"BatchSize": 3, "BatchWindow": 60})
+    assert put(world, "flow/1.csv", "flow/2.csv") == [("fired", ANY), ("joined", "event 2 of 3 of its batch")]
+    [run] = world.ledger.runs(job="a").items
+    assert run.not_before is not None
+    assert (run.state, (run.not_before - run.created_at).total_seconds()) == (RunState.WAITING, 60)
+    [shown] = glue.get_workflow_runs(Name=FLOW)["Runs"]
+    assert (shown["Status"], shown["Statistics"]["WaitingActions"]) == ("RUNNING", 1)
+    # in a later delivery: the third makes it full, the fourth is the first of another
+    assert [outcome for outcome, _ in put(world, "flow/3.csv", "flow/4.csv")] == ["joined", "fired"]
+    assert [one.id for one in world.claimed] == [run.id]
+    assert [one.key for one in world.gate.objects(run.id)] == ["flow/1.csv", "flow/2.csv", "flow/3.csv"]
+    both = glue.get_workflow_runs(Name=FLOW)["Runs"]
+    assert [one["StartingEventBatchCondition"]["BatchSize"] for one in both] == [1, 3]
+    assert both[1]["WorkflowRunProperties"]["aws:eventIds"].count("ev_") == 3
+    glue.update_trigger(Name="files", TriggerUpdate={"Actions": [{"JobName": "a"}]})
+    assert [outcome for outcome, _ in put(world, "flow/5.csv", "flow/6.csv")] == ["fired", "fired"]
+
+
+def test_a_resumed_run_keeps_the_events_it_came_from(world: World, glue: Any) -> None:
+    """As a property of its own; what started it now is no batch of events."""
+    watching(glue)
+    put(world, "flow/1.csv")
+    end(world, "a", state=RunState.FAILED)
+    [first] = glue.get_workflow_runs(Name=FLOW, IncludeGraph=True)["Runs"]
+    [node] = [one["UniqueId"] for one in first["Graph"]["Nodes"] if one["Name"] == "a"]
+    again = run_of(glue, glue.resume_workflow_run(Name=FLOW, RunId=first["WorkflowRunId"], NodeIds=[node])["RunId"])
+    assert again["WorkflowRunProperties"] == first["WorkflowRunProperties"]
+    assert "StartingEventBatchCondition" not in again
+
+
+def test_an_event_trigger_takes_what_its_tags_name(world: World, glue: Any) -> None:
+    """Off, or without the tag, it takes nothing, and a decision says so; tags that name no bucket are refused."""
+    watching(glue)
+    glue.stop_trigger(Name="files")
+    assert put(world, "flow/1.csv") == [("skipped", "disabled: the trigger is DEACTIVATED")]
+    glue.start_trigger(Name="files")
+    arn = "arn:aws:glue:us-east-1:123456789012:trigger/files"
+    glue.tag_resource(ResourceArn=arn, TagsToAdd={"headgate:s3": "s3://raw-data"})
+    glue.untag_resource(ResourceArn=arn, TagsToRemove=["headgate:suffix"])
+    assert put(world, "elsewhere") == [("fired", ANY)]
+    assert refused(glue.tag_resource, ResourceArn=arn, TagsToAdd={"headgate:s3": "raw-data"})[0] == (
+        "InvalidInputException"
+    )
+    assert glue.get_tags(ResourceArn=arn)["Tags"] == {"headgate:s3": "s3://raw-data"}
+    glue.untag_resource(ResourceArn=arn, TagsToRemove=["headgate:s3"])
+    assert put(world, "flow/2.csv") == []
+    for bad in ("", "s3://", "s3:///key"):
+        given: dict[str, Any] = {"Type": "EVENT", "WorkflowName": "w", "Actions": [{"JobName": "a"}]}
+        assert refused(glue.create_trigger, Name="t", Tags={"headgate:s3": bad}, **given)[0] == "InvalidInputException"
+
+
+def test_an_event_over_the_limit_leaves_a_run_that_says_so(world: World, glue: Any) -> None:
+    """As a tick does: in ERROR, with the reason, and the decision has it."""
+    watching(glue)
+    glue.update_workflow(Name=FLOW, MaxConcurrentRuns=1)
+    said = f"Concurrent runs exceeded for workflow: {FLOW}."
+    assert put(world, "flow/1.csv", "flow/2.csv") == [("fired", ANY), ("skipped", said)]
+    runs = glue.get_workflow_runs(Name=FLOW)["Runs"]
+    assert [(one["Status"], one.get("ErrorMessage")) for one in runs] == [("ERROR", said), ("RUNNING", None)]
 
 
 def test_a_deleted_job_is_an_error_in_the_run(world: World, flow: Any) -> None:

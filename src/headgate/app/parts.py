@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from headgate.aws import Clients
+from headgate.aws.credentials import could_be_found
 from headgate.aws_lambda.messages import StateChange
 from headgate.doors import object_events, sqs
 from headgate.engines.glue import GlueEngine
@@ -80,6 +81,25 @@ def catalog_of(settings: Settings) -> Server:
         return Server(url=url, token=token, client_id=datahub.client_id, client_secret=secret)
     noted = noted_server(settings.home)
     return Server(url=noted[0] if noted else "", token=settings.token.reveal() if settings.token else "")
+
+
+def beside_glue_scripts(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """What lets a script of a job made through Glue's API find its workflow here, by `boto3.client("glue")` alone.
+
+    Any keys will do where callers need none; elsewhere a script needs a key of this server, and its job names it in
+    `env`. What the script's own environment (`environ`) says is not overridden.
+    """
+    noted = noted_server(settings.home)
+    if noted is None:
+        return {}
+    found: dict[str, str] = {}
+    if "AWS_ENDPOINT_URL" not in environ:
+        found.update(AWS_ENDPOINT_URL_GLUE=noted[0], AWS_ENDPOINT_URL_LOGS=noted[0])
+    if not could_be_found(environ):
+        found.update(AWS_DEFAULT_REGION=environ.get("AWS_REGION", "us-east-1"))
+        if settings.token is None and not settings.datahub.configured:
+            found.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")  # noqa: S106 - of nobody
+    return found
 
 
 def connected(settings: Settings) -> tuple[DataHub, Callable[[], None]]:

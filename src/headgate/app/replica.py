@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from headgate.app import troubles
-from headgate.app.parts import aws_engines, catalog_of, connected, doubled, noting, queues, relays
+from headgate.app.parts import aws_engines, beside_glue_scripts, catalog_of, connected, doubled, noting, queues, relays
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
 from headgate.embedded.port import EmbeddedDataHub
@@ -67,7 +67,13 @@ class App:
         clients = Clients()
         engines: dict[str, Engine] = {}
         if worker:
-            engines["local"] = LocalEngine(settings.home, Watch(self.ledger), settings.lake, settings.project)
+            engines["local"] = LocalEngine(
+                settings.home,
+                Watch(self.ledger),
+                settings.lake,
+                settings.project,
+                beside=lambda environ: beside_glue_scripts(settings, environ),
+            )
             engines.update(aws_engines(settings, Watch(self.ledger), self.gate, clients))
             engines["recipe"] = RecipeEngine(
                 settings.home,

@@ -71,6 +71,7 @@ class WorkflowRun:
     workflow: str
     previous: str | None
     properties: Mapping[str, str]
+    events: Sequence[tuple[str, float]]  #: the batch of events that it started with, and when each was recorded
     triggers: Sequence[Trigger]  #: as they were when it started
     created_at: float
     stopped_at: float | None
@@ -137,6 +138,7 @@ class Wish:
     actor: str | None
     previous: str | None = None
     only: Sequence[str] | None = None  #: the jobs to start with; None: those of the start trigger
+    settle: float = 0.0  #: seconds for which its first runs wait for more events
 
 
 def start(batch: Batch, catalog: Catalog, wish: Wish) -> str | Exception:
@@ -174,13 +176,21 @@ def begin(recorder: Recorder, row: Row, wish: Wish) -> tuple[str, list[Decision]
         return NotFound("start trigger of workflow", wish.workflow)
     members = rows.loads(found.members)
     most: Any = members.get("MaxConcurrentRuns")
-    full = bool(most) and int(connection.execute(_UNDER_WAY, {"name": wish.workflow}).scalar_one()) >= most
-    if full:
+    if most and _under_way(recorder, wish.workflow) >= most:
         return AtLimit(wish.workflow)
     defaults: Any = members.get("DefaultRunProperties") or {}
     id_ = _write(recorder.batch, wish, {**defaults, **wish.properties}, snapshot)
     decisions = [_fire(recorder, row, wish, id_, trigger, action) for trigger, action in starting]
     return id_, decisions
+
+
+def _under_way(recorder: Recorder, name: str) -> int:
+    """How many runs the workflow has: those that are written, and those that this batch is about to write."""
+    new = {str(made.row["root"]) for made in recorder.made if not made.over and made.row["root"]}
+    table, connection = schema.glue_workflow_run, recorder.batch.connection
+    mine = sa.select(sa.func.count()).where(table.c.workflow == name, table.c.id.in_(new))
+    count = int(connection.execute(_UNDER_WAY, {"name": name}).scalar_one())
+    return count + (int(connection.execute(mine).scalar_one()) if new else 0)
 
 
 def _starting(connection: Connection, wish: Wish, snapshot: Sequence[Trigger]) -> list[tuple[Trigger, Action]]:
@@ -228,6 +238,8 @@ def _fire(recorder: Recorder, row: Row, wish: Wish, id_: str, trigger: Trigger, 
             root=id_,
             downstream=True,
             workflow=wish.workflow,
+            settle=wish.settle,
+            objects=1 if wish.event.object else 0,
         )
     )
     reason = str(made.row["error"]) if made.over else f"run {id_[:11]}… of workflow {wish.workflow}"
@@ -237,7 +249,9 @@ def _fire(recorder: Recorder, row: Row, wish: Wish, id_: str, trigger: Trigger, 
 def fired(recorder: Recorder, row: Row, event: Event, trigger: Trigger) -> list[Decision]:
     """A workflow's start trigger ticked, or somebody fired it: a run of the workflow starts, or it says why not."""
     actor: Any = event.payload.get("actor")
-    wish = Wish(workflow=str(trigger.workflow), event=event, properties={}, actor=actor)
+    wish = Wish(
+        workflow=str(trigger.workflow), event=event, properties={}, actor=actor, settle=trigger.settle
+    )  # fmt: skip
     begun = begin(recorder, row, wish)
     if isinstance(begun, AtLimit):
         # as AWS has it: a run of the workflow that never started, and says why
@@ -302,6 +316,7 @@ def _runs(connection: Connection, found: Sequence[Any]) -> list[WorkflowRun]:
         for row in connection.execute(statement):
             one = rows.to_run(row[: len(rows.RUN_COLUMNS)])
             done[row.workflow_run][one.id] = Done(run=one, trigger=row.by)
+    events = _events(connection, [id_ for those in done.values() for id_, one in those.items() if one.run.objects])
     return [
         WorkflowRun(
             id=row.id,
@@ -309,6 +324,7 @@ def _runs(connection: Connection, found: Sequence[Any]) -> list[WorkflowRun]:
             workflow=row.workflow,
             previous=row.previous,
             properties={name: str(value) for name, value in rows.loads(row.properties).items()},
+            events=next((events[one] for one in done[row.id] if one in events), ()),
             triggers=_snapshot(row.snapshot),
             created_at=row.created_at,
             stopped_at=row.stopped_at,
@@ -317,6 +333,20 @@ def _runs(connection: Connection, found: Sequence[Any]) -> list[WorkflowRun]:
         )
         for row in found
     ]
+
+
+def _events(connection: Connection, runs: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+    """Of each run the events about objects that are its, in their order."""
+    found: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    statement = (
+        sa.select(schema.decision.c.run, schema.event.c.id, schema.decision.c.at)
+        .join(schema.event, schema.event.c.seq == schema.decision.c.event_seq)
+        .where(schema.decision.c.run.in_(runs), schema.event.c.bucket.is_not(None))
+        .order_by(schema.decision.c.seq)
+    )
+    for row in connection.execute(statement) if runs else ():
+        found[row.run].append((row.id, row.at))
+    return found
 
 
 # -- changing

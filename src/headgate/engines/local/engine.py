@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from headgate.engines.local.target import Target, read_target, validate_target
 from headgate.errors import EngineRefused
 from headgate.job import Lake
+from headgate.model import Origin
 from headgate.ports import Order, Watcher
 from headgate.processes import Processes, environment
 from headgate.processes.running import time_limit
@@ -20,6 +21,7 @@ from headgate.supervision.launching import Warm
 from headgate.supervision.runs import Work
 
 _ENTRY: Final = "headgate.engines.local.entry"
+_FROM_S3: Final = ["python", "-m", "headgate.engines.local.from_s3"]
 _SHIMS: Final = str(Path(logs.__file__).parent / "shims")
 
 
@@ -41,6 +43,7 @@ class LocalEngine:
         python: str = sys.executable,
         warm_idle: float = 300.0,
         cgroups: bool = True,
+        beside: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _environ: {},
     ) -> None:
         """Nothing is started here; the first launcher comes with the first run.
 
@@ -53,11 +56,13 @@ class LocalEngine:
             python: the interpreter of Python jobs and of the supervising processes.
             warm_idle: seconds after which an idle warm launcher (an interpreter with a job's modules) ends.
             cgroups: use a writable cgroup v2 where there is one.
+            beside: what a script of a job made through Glue's API is given beside its environment, which it is told.
         """
         self._lake = lake
         self._project = project.absolute()
         self._environ = environ
         self._python = python
+        self._beside = beside
         self._processes = Processes(home, watcher, environ=environ, python=python, warm_idle=warm_idle, cgroups=cgroups)
 
     def start(self, order: Order) -> str:
@@ -102,6 +107,8 @@ class LocalEngine:
             environ["PYTHONPATH"] = os.pathsep.join(
                 filter(None, (_SHIMS, str(self._project), environ.get("PYTHONPATH")))
             )
+        if order.job.origin is Origin.API and (target.script or list(target.command[:3]) == _FROM_S3):
+            environ = {**self._beside(environ), **environ}
         return Work(
             id=order.attempt_id,
             cwd=str(self._project / target.cwd),

@@ -19,6 +19,7 @@ from headgate.model import (
     JobName,
     Json,
     Logical,
+    ObjectFilter,
     Origin,
     Predicate,
     RunState,
@@ -37,6 +38,9 @@ MOST_ACTIONS: Final = 50
 #: Minutes of a job that says none: up to Glue 4.0, and from 5.0 on.
 _LIMIT_OLD, _LIMIT_NEW = 2_880, 480
 _CRAWL_STATES: Final = "SUCCEEDED, FAILED, CANCELLED"
+#: Tags of a workflow's EVENT trigger, in the place of EventBridge's rule: which objects are events for it.
+S3_TAG, SUFFIX_TAG = "headgate:s3", "headgate:suffix"
+_WINDOW: Final = 900  #: seconds that a batch is waited for to be full, where nobody says
 
 
 def job_of(
@@ -130,7 +134,9 @@ _AWS_NAMES: Final = (
 )  # fmt: skip
 
 
-def trigger_of(name: str, members: Members, *, before: Trigger | None = None) -> Trigger:
+def trigger_of(
+    name: str, members: Members, *, before: Trigger | None = None, tags: Mapping[str, str] | None = None
+) -> Trigger:
     """The trigger that Glue's members describe; `before` is the trigger as it is, where it is changed.
 
     Raises:
@@ -153,6 +159,7 @@ def trigger_of(name: str, members: Members, *, before: Trigger | None = None) ->
         "schedule": schedule,
         "description": members.get("Description", ""),
         "origin": Origin.API,
+        **(_batching(members) if kind is TriggerType.EVENT and (before is None or before.workflow) else {}),
     }
     if before is not None:
         return replace(before, **described)
@@ -161,8 +168,27 @@ def trigger_of(name: str, members: Members, *, before: Trigger | None = None) ->
         type=kind,
         enabled=on_creation or kind is TriggerType.ON_DEMAND,
         workflow=members.get("WorkflowName"),
+        objects=watched(tags or {}) if kind is TriggerType.EVENT else None,
         **described,
     )
+
+
+def watched(tags: Mapping[str, str]) -> ObjectFilter | None:
+    """The objects that an EVENT trigger's tags name; None where they name none. Raises Fault."""
+    place = tags.get(S3_TAG)
+    if place is None:
+        return None
+    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    if not place.startswith("s3://") or not bucket:
+        raise invalid(f"tag {S3_TAG}: {place!r}; expected s3://bucket or s3://bucket/prefix")
+    return ObjectFilter(bucket=bucket, prefix=prefix, suffix=tuple(tags.get(SUFFIX_TAG, "").split()))
+
+
+def _batching(members: Members) -> dict[str, Any]:
+    """How many events start the workflow once, and for how long the first of them is kept waiting for the others."""
+    given: Members = members.get("EventBatchingCondition") or {}
+    size = given.get("BatchSize", 1)
+    return {"max_objects": size, "settle": float(given.get("BatchWindow", _WINDOW)) if size > 1 else 0.0}
 
 
 def _actions(given: Sequence[Members]) -> tuple[Action, ...]:

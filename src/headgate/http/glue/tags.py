@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from headgate.http.aws_wire import Call
+from headgate.http.glue.definitions import watched
 from headgate.http.glue.room import Room, invalid
 from headgate.ledger import glue
 from headgate.ledger.writer import Batch
-from headgate.model import Json
+from headgate.model import Json, TriggerType
 
 MOST: Final = 50  #: tags of one thing
 #: Any region and account will do: there is one of each here.
@@ -33,7 +35,7 @@ def tag_resource(room: Room, call: Call, given: Given) -> Answer:
         wanted = {**glue.tags(batch.connection, kind, name), **given["TagsToAdd"]}
         if len(wanted) > MOST:
             raise invalid(f"TagsToAdd: {name} would have {len(wanted)} tags; at most {MOST}")
-        glue.set_tags(batch, kind, name, wanted, actor=call.actor)
+        _set(batch, kind, name, wanted, call)
 
     room.write(work)
     return {}
@@ -45,10 +47,21 @@ def untag_resource(room: Room, call: Call, given: Given) -> Answer:
 
     def work(batch: Batch) -> None:
         kept = {key: value for key, value in glue.tags(batch.connection, kind, name).items() if key not in gone}
-        glue.set_tags(batch, kind, name, kept, actor=call.actor)
+        _set(batch, kind, name, kept, call)
 
     room.write(work)
     return {}
+
+
+def _set(batch: Batch, kind: str, name: str, wanted: Mapping[str, str], call: Call) -> None:
+    """Let it have these tags; those of a workflow's EVENT trigger say which objects it takes. Raises Fault."""
+    glue.set_tags(batch, kind, name, wanted, actor=call.actor)
+    if kind != "trigger":
+        return
+    found = glue.triggers(batch.connection, [name])[name]
+    if found.trigger.type is TriggerType.EVENT and found.trigger.workflow is not None:
+        trigger = replace(found.trigger, objects=watched(wanted))
+        glue.update_trigger(batch, trigger, found.members, actor=call.actor)
 
 
 def _named(arn: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ def create_trigger(room: Room, call: Call, given: Given) -> Answer:
     """New triggers are CREATED, and fire when they are started; StartOnCreation starts them at once."""
     name: str = given["Name"]
     members = {key: value for key, value in given.items() if key not in ("Name", "Tags")}
-    trigger = trigger_of(name, members)
+    trigger = trigger_of(name, members, tags=given.get("Tags", {}))
     told = Told(members=members, tags=given.get("Tags", {}), invocation=call.invocation)
 
     def work(batch: Batch) -> Made:

@@ -223,11 +223,14 @@ def _run_shape(found: WorkflowRun) -> shapes.Shape:
     shape: shapes.Shape = {
         "Name": found.workflow,
         "WorkflowRunId": found.id,
-        "WorkflowRunProperties": dict(found.properties),
+        "WorkflowRunProperties": _properties(found),
         "StartedOn": shapes.seconds(found.created_at),
         "Status": found.status,
         "Statistics": _statistics(found),
     }
+    if found.events:
+        first, last = found.events[0][1], found.events[-1][1]
+        shape["StartingEventBatchCondition"] = {"BatchSize": len(found.events), "BatchWindow": round(last - first)}
     optional = {
         "PreviousRunId": found.previous,
         "CompletedOn": shapes.seconds(found.completed_at),
@@ -261,7 +264,13 @@ def _statistics(found: WorkflowRun) -> shapes.Shape:
 
 def get_workflow_run_properties(room: Room, call: Call, given: Given) -> Answer:
     del call
-    return {"RunProperties": dict(_run(room, given).properties)}
+    return {"RunProperties": _properties(_run(room, given))}
+
+
+def _properties(found: WorkflowRun) -> dict[str, str]:
+    """With the events that started it, written as AWS writes them."""
+    batch = {"aws:eventIds": f"[{', '.join(id_ for id_, _ in found.events)}]"} if found.events else {}
+    return {**batch, **found.properties}
 
 
 def put_workflow_run_properties(room: Room, call: Call, given: Given) -> Answer:
@@ -300,7 +309,7 @@ def resume_workflow_run(room: Room, call: Call, given: Given) -> Answer:
         raise invalid(f"NodeIds: {', '.join(unknown)[:200] or 'none'}; expected nodes of jobs that ran in {earlier.id}")
     jobs = sorted({ran[one] for one in given["NodeIds"]})
     wish = Wish(
-        workflow=earlier.workflow, event=_event(call, earlier.workflow), properties=earlier.properties,
+        workflow=earlier.workflow, event=_event(call, earlier.workflow), properties=_properties(earlier),
         actor=call.actor, previous=earlier.id, only=jobs,
     )  # fmt: skip
     id_ = wait_for(

@@ -110,3 +110,35 @@ def test_a_datahub_that_is_away_is_exit_3(project: Project) -> None:
     assert "UNSEEN · datahub: DataHub could not be looked at" in done.out
     assert "nobody knows whether all is well" in done.err
     assert "hush" not in done.out + done.err
+
+
+def test_where_to_look_is_told_with_the_command(project: Project) -> None:
+    """A crontab, a folder, a log group nobody can be asked about; exit 3 for what could not be looked at."""
+    (project.folder / "sync.sh").write_text("datahub ingest -c glue.yml --token hush\n", "utf-8")
+    words = ["doctor", "datahub", "--look-in", str(project.folder), "--look-in", "gone", "--log-group", "/ecs/x"]
+    away = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}  # fmt: skip
+    done = project.type(*words, env=away)
+
+    assert done.code == 3, done
+    assert f"NOTE · datahub: {project.folder}/sync.sh:1 may ingest: a command" in done.out
+    assert "the folder gone could not be looked at" in done.out
+    assert "the log group /ecs/x could not be looked at" in done.out
+    assert "hush" not in done.out + done.err
+
+
+def test_the_executors_file_is_validated_too(project: Project) -> None:
+    """With its own name, line and column."""
+    text = (project.folder / "headgate.yaml").read_text("utf-8")
+    (project.folder / "headgate.yaml").write_text(text + "datahub: {executor: executor.yml}\n", "utf-8")
+    missing = project.type("validate", "-o", "json")
+    (project.folder / "executor.yml").write_text("name: p\naction: {type: executer}\ntransform: [{type: x}]\n", "utf-8")
+    wrong = project.type("validate")
+    (project.folder / "executor.yml").write_text("name: p\naction: {type: executor}\n", "utf-8")
+
+    assert (missing.code, wrong.code) == (2, 2)
+    assert "cannot be read: No such file" in missing.json[0]["message"]
+    assert "executor.yml:2:16: action.type: unsupported action type 'executer'" in wrong.out
+    assert "executor.yml:3:12: transform: `headgate executor` runs no transformers" in wrong.out
+    assert "2 problems" in wrong.err
+    assert project.type("validate").code == 0

@@ -24,13 +24,15 @@ from headgate.ledger import executions
 from headgate.ledger.executions import Kept, Stage
 from headgate.model import RunState
 from headgate.ports import Proposal
+from headgate.runtime import deliver
 from headgate.supervision import records, tree
 
 from .world import built, executing, file, reporting, runs, script, the_run, until_status
 
 
-def test_an_end_that_datahub_missed_is_told_later(tmp_path: Path) -> None:
+def test_an_end_that_datahub_missed_is_told_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The result waits in the outbox while DataHub fails, and arrives when it is back."""
+    monkeypatch.setattr(deliver, "FIRST_PAUSE", 0.1)
     go = tmp_path / "go"
     with RequestGms() as gms, executing(tmp_path / "p", gms) as app:
         urn = gms.ask(script(f"while [ ! -e {go} ]; do sleep 0.02; done"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.datahub_port import DataHubInMemory
+from services.tables import ledger_in
 
 from headgate.errors import Invalid
 from headgate.executor import results
@@ -42,7 +43,7 @@ class Kept:
 
     def __init__(self, project: Path) -> None:
         self.settings = load(project, {})
-        self.ledger = Ledger(f"sqlite:///{project}/ledger.db")
+        self.ledger = Ledger(ledger_in(project))
         self.ledger.open()
 
     def accept(self, *those: Request) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fakes.execution_requests import RequestGms
 from fakes.gms import TOKEN
 from journeys.world import until
-from services.postgres import cluster
 
 from headgate.model import RunState
 
@@ -19,18 +16,10 @@ from .world import built, file, reporting, runs, script, the_run, until_status
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    if os.environ.get("HEADGATE_NO_POSTGRES") == "1":
-        pytest.skip("HEADGATE_NO_POSTGRES=1: tests on PostgreSQL are turned off")
-    with cluster() as url:
-        yield url
-
-
-def test_a_stop_finds_the_replica_that_has_the_run(tmp_path: Path, database: str) -> None:
+def test_a_stop_finds_the_replica_that_has_the_run(tmp_path: Path, postgres_url: str) -> None:
     """One replica runs it and hears nothing any more; the other hears the cancel, and the first ends the process."""
     with RequestGms() as gms:
-        environ = {"DATAHUB_GMS_URL": gms.url, "DATAHUB_GMS_TOKEN": TOKEN, "HEADGATE_DATABASE_URL": database}
+        environ = {"DATAHUB_GMS_URL": gms.url, "DATAHUB_GMS_TOKEN": TOKEN, "HEADGATE_DATABASE_URL": postgres_url}
         with built(tmp_path / "a", environ) as a, built(tmp_path / "b", environ) as b:
             a.carry_out(file("stops"))
             urn = gms.ask(script("sleep 600"), executor="stops")
@@ -45,10 +34,10 @@ def test_a_stop_finds_the_replica_that_has_the_run(tmp_path: Path, database: str
             assert the_run(a).state is RunState.STOPPED
 
 
-def test_results_come_with_their_logs(tmp_path: Path, database: str) -> None:
+def test_results_come_with_their_logs(tmp_path: Path, postgres_url: str) -> None:
     """Whichever replica takes a result out of the outbox, its log is with it; none comes twice."""
     with RequestGms() as gms:
-        environ = {"DATAHUB_GMS_URL": gms.url, "DATAHUB_GMS_TOKEN": TOKEN, "HEADGATE_DATABASE_URL": database}
+        environ = {"DATAHUB_GMS_URL": gms.url, "DATAHUB_GMS_TOKEN": TOKEN, "HEADGATE_DATABASE_URL": postgres_url}
         with built(tmp_path / "a", environ) as a, built(tmp_path / "b", environ) as b:
             a.carry_out(file("logs"))
             b.carry_out(file("logs"))

@@ -116,7 +116,7 @@ def test_arguments_are_what_the_recipe_engine_takes() -> None:
         ({}, "holds no recipe"),
         ({"recipe": "[]"}, "no JSON object"),
         ({"recipe": "{"}, "no JSON object"),
-        ({"recipe": json.dumps({"x": "y" * 70_000})}, "at most 65,536"),
+        ({"recipe": json.dumps({"x": "y" * 1_100_000})}, "at most 1,048,576"),
         ({"recipe": RECIPE, "extra_env_vars": "x" * 70_000}, "extra_env_vars has 70,000"),
         (None, "holds no recipe"),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 from fakes.execution_requests import RequestGms
 from fakes.gms import TOKEN
 from journeys.world import until
+from services.tables import put_tables
 
 from headgate.app import App
 from headgate.engines.local import LocalEngine
@@ -65,6 +66,8 @@ def built(project: Path, environ: dict[str, str]) -> Generator[App]:
     project.mkdir(parents=True, exist_ok=True)
     (project / "headgate.yaml").touch()
     settings = load(project, environ)
+    if "HEADGATE_DATABASE_URL" not in environ:
+        put_tables(settings.home)
     app = App.build(settings, worker=True, doors=False)
     engine = ShellRecipes(settings.home, Watch(app.ledger), settings.lake, settings.project)
     inside: Any = app

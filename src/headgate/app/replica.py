@@ -270,6 +270,7 @@ class App:
                 *troubles.of_queues(self._queues, self.ledger),
                 *troubles.of_secrets(self._secrets),
                 *(self._doubled.warnings() if self._doubled is not None else ()),
+                *(self.executor.warnings() if self.executor is not None else []),
             ],
             "replica": self.ledger.id,
             "worker": self._worker,

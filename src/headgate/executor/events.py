@@ -18,6 +18,7 @@ from headgate.datahub.answers import Answer, document, message, record, sequence
 from headgate.datahub.wire import Limits, Wire
 from headgate.errors import NotFound, Unavailable
 from headgate.executor.executor import Accept
+from headgate.executor.filters import Filters
 from headgate.executor.pipeline_file import MCL
 from headgate.executor.requests import Change, read_change
 from headgate.ledger import executions
@@ -45,6 +46,7 @@ class EventsApi:
         executor_id: str,
         *,
         topic: str = MCL,
+        filters: Filters | None = None,
         patience: int = PATIENCE,
         limits: Limits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -55,6 +57,7 @@ class EventsApi:
         self._ledger = ledger
         self._note = f"events:{executor_id}:{topic}"
         self._topic = topic
+        self._filters = filters or Filters()
         self._patience = patience
         self._monotonic = monotonic
 
@@ -84,7 +87,7 @@ class EventsApi:
         if not isinstance(following, str):
             raise Unavailable(f"the Events API of DataHub at {wire.place} answered without an offsetId")
         events = sequence(found.get("events"))
-        accept(_changes(events))
+        accept(_changes(events, self._filters))
         if following != offset:
             wait_for(self._ledger.write(lambda batch: executions.note(batch, self._note, following)))
         if not events and self._monotonic() - begun < QUIET:
@@ -104,7 +107,7 @@ def _fine(answer: Answer, place: str) -> Answer:
     return answer
 
 
-def _changes(events: Sequence[Any]) -> list[Change]:
+def _changes(events: Sequence[Any], filters: Filters) -> list[Change]:
     """What the events mean. One that is none is passed over with a word in the log: it must not hold up the others."""
     found: list[Change] = []
     for one in events:
@@ -116,7 +119,7 @@ def _changes(events: Sequence[Any]) -> list[Change]:
         if not isinstance(event, dict):
             _log.error("an event of DataHub's is no JSON object; passed over", begins=str(value)[:100])
             continue
-        change = read_change(cast("dict[str, Any]", event))
+        change = read_change(cast("dict[str, Any]", event), filters.take)
         if change is not None:
             found.append(change)
     return found

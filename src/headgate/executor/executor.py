@@ -87,6 +87,7 @@ class Executor:
         self._look_now = threading.Event()
         self._shown: dict[str, int] = {}  #: how much of each run's log DataHub was told of, in bytes
         self._untold: set[str] = set()  #: requests of which an update is under way
+        self._done_without: list[str] = []  #: sources that are not here, and why
         self.following = ""  #: the source's name, once it is known
 
     def start(self) -> None:
@@ -121,6 +122,15 @@ class Executor:
         taking = [self._taker.problem] if self._taker is not None and self._taker.problem else []
         return [*taking, *(f"executor {self.options.executor_id!r}: {one}" for one in self._problems.values())]
 
+    def warnings(self) -> list[str]:
+        """What the file asks for and there is not here, for /readyz; requests are found all the same, only later."""
+        with self._noting:
+            return [
+                f"executor {self.options.executor_id!r}: {one}; requests are looked for in {ROUNDS} every"
+                f" {self._poll_every:g} s"
+                for one in self._done_without
+            ]
+
     # -- what comes in
 
     def _read(self) -> None:
@@ -133,6 +143,8 @@ class Executor:
                 source.follow(self._heard_from_source, self._closing)
             except (NotFound, MissingExtra) as error:
                 _log.warning("there is no such source here", source=source.name, why=str(error))
+                with self._noting:
+                    self._done_without.append(f"{source.name}: {error}")
                 waiting.pop(0)
             except HeadgateError as error:
                 self._failed(source, str(error))
@@ -174,7 +186,7 @@ class Executor:
 
     def _work(self) -> None:
         taker = self._taking()
-        rounds = Rounds(self._gate, self._datahub, taker, self.options.executor_id)
+        rounds = Rounds(self._gate, self._datahub, taker, self.options)
         last = dict.fromkeys(("round", "update", "forget"), -math.inf)
         while not self._closing.is_set():
             taker.woken.clear()

@@ -21,6 +21,7 @@ from headgate.datahub.answers import document, message
 from headgate.datahub.wire import Limits, Wire
 from headgate.errors import Invalid, MissingExtra, Unavailable
 from headgate.executor.executor import Accept
+from headgate.executor.filters import Filters
 from headgate.executor.pipeline_file import Kafka
 from headgate.executor.requests import ENTITY, Change, read_change
 
@@ -99,8 +100,16 @@ class KafkaSource:
 
     name = "Kafka"
 
-    def __init__(self, settings: Kafka, *, schemas: Schemas | None = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        settings: Kafka,
+        *,
+        schemas: Schemas | None = None,
+        patience: float = PATIENCE,
+        filters: Filters | None = None,
+    ) -> None:
         self._settings = settings
+        self._filters = filters or Filters()
         self._schemas = schemas or Registry(settings)
         self._patience = patience
         self._down = ""  #: why nothing can come
@@ -198,7 +207,7 @@ class KafkaSource:
         if not isinstance(record, dict):
             return None
         change = cast("dict[str, Any]", record)
-        return read_change(change) if change.get("entityType") == ENTITY else None
+        return read_change(change, self._filters.take) if change.get("entityType") == ENTITY else None
 
     def _commit(self, consumer: Consumer, taken: Sequence[Message]) -> None:
         """Say how far we are. If that is lost, what was taken comes again."""

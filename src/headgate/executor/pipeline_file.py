@@ -1,7 +1,7 @@
 """This file is where a pipeline file of DataHub Actions is read: one whose action is `executor`, taken as it is.
 
-What the framework needs and we do not (filters, transformers, how often it retries) is passed over; what would change
-what is done is refused with its place.
+What the framework needs and we do not (how often it retries) is passed over; what would change what is done, and we
+do not do, is refused with its place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headgate.errors import InvalidConfiguration
+from headgate.executor.filters import read_filters
 from headgate.executor.taking import Options
 from headgate.settings.kinds import ANY_TEXT, BOOLEAN, POSITIVE_DURATION, TEXT, pattern, whole
 from headgate.settings.load import InvalidSettings
@@ -99,6 +100,10 @@ _SOURCE, _ACTION, _DATAHUB, _CONFIG, _CONNECTION, _ROUTES, _HEADERS = map(
     _part, ("source", "action", "datahub", "config", "connection", "topic_routes", "extra_headers")
 )
 _PASSED: Final = tuple(map(_part, ("filter", "filters", "transform", "options")))
+_NO_TRANSFORM: Final = (
+    "transform: `headgate executor` runs no transformers, and without them it might run what they would have changed;"
+    " run the file with `datahub actions` and `type: headgate`, where the framework runs them"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +160,11 @@ def _pipeline(node: Table, report: Report, environ: Mapping[str, str]) -> Pipeli
     name = root.required(_NAME) or ""
     if not root.get(_ENABLED):
         report.problem(root.place_of(_ENABLED), "enabled: the pipeline is switched off; there is nothing to run")
+    transform = node.entries.get("transform")
+    if isinstance(transform, Table) or (isinstance(transform, Items) and transform.items):
+        report.problem(transform.place, _NO_TRANSFORM)
     made = _options(_action(root.section_or_empty(_ACTION)), name)
+    made = replace(made, options=replace(made.options, filters=read_filters(node, report)))
     return replace(made, kafka=_source(root.section(_SOURCE), name, environ), datahub=_datahub(root.section(_DATAHUB)))
 
 

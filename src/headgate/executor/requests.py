@@ -7,11 +7,11 @@ and bytes are a text of Latin-1), and as an aspect that was read. All of it is D
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from headgate.flow.targets import RECIPE, implicit_ingestion
+from headgate.flow.targets import RECIPE, implicit_ingestion, longest
 from headgate.ledger.executions import Request
 from headgate.model import Job, Json
 
@@ -26,7 +26,6 @@ TASKS: Final = frozenset({RUN_INGEST, TEST_CONNECTION})
 SCHEDULED: Final = "SCHEDULED_INGESTION_SOURCE"
 MOST_TESTS: Final = 10  #: tests of connections at a time
 _LONGEST_URN: Final = 500
-_LONGEST_VALUE: Final = 65_536  #: characters of an argument, as everywhere else
 #: What of `args` is handed on to the run, and under which argument.
 _ARGUMENTS: Final[Mapping[str, str]] = {
     "version": "--version",
@@ -59,22 +58,41 @@ class Ignored:
 Change = Request | Kill | Ignored
 
 
-def read_change(change: Mapping[str, Any]) -> Change | None:
-    """What a change means; None where it is of something else altogether."""
-    if _plain(change.get("entityType")) != ENTITY:
+def read_change(change: Mapping[str, Any], takes: Callable[[Mapping[str, Any]], bool] | None = None) -> Change | None:
+    """What a change means; None where it is of something else altogether. `takes`: the pipeline's filters."""
+    if plain(change.get("entityType")) != ENTITY:
         return None
-    name, kind = _plain(change.get("aspectName")), _plain(change.get("changeType"))
+    name = plain(change.get("aspectName"))
     if name not in (INPUT, SIGNAL):
         return None
     urn = _urn(change)
     if not urn.startswith(URN) or len(urn) > _LONGEST_URN:
         return Ignored(urn[:_LONGEST_URN], "it names no execution request")
-    if not isinstance(kind, str) or kind not in CHANGES:
-        return Ignored(urn, f"its change is {str(kind)[:40]}, which asks for nothing new")
+    if why := _passed_over(change, takes):
+        return Ignored(urn, why)
     aspect = _payload(change.get("aspect"))
     if aspect is None:
         return Ignored(urn, f"its {name} is no JSON object")
     return read_input(urn, aspect) if name == INPUT else read_signal(urn, aspect)
+
+
+def _passed_over(change: Mapping[str, Any], takes: Callable[[Mapping[str, Any]], bool] | None) -> str:
+    """Why a change of a request is none of ours; "" where it is."""
+    kind = plain(change.get("changeType"))
+    if not isinstance(kind, str) or kind not in CHANGES:
+        return f"its change is {str(kind)[:40]}, which asks for nothing new"
+    return "" if takes is None or takes(change) else "the pipeline's filters leave it out"
+
+
+def as_change(urn: str, name: str, aspect: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An aspect that was read, as the change log would have told of it."""
+    return {
+        "entityType": ENTITY,
+        "entityUrn": urn,
+        "changeType": "UPSERT",
+        "aspectName": name,
+        "aspect": {"contentType": "application/json", "value": json.dumps(aspect)},
+    }
 
 
 def read_input(urn: str, aspect: Mapping[str, Any]) -> Request | Ignored:
@@ -142,8 +160,9 @@ def arguments_of(request: Request) -> dict[str, str]:
         value = args.get(name)
         found[argument] = value if isinstance(value, str) else "" if value is None else json.dumps(value)
     for name, text in found.items():
-        if len(text) > _LONGEST_VALUE:
-            raise ValueError(f"its {name[2:]} has {len(text):,} characters; at most {_LONGEST_VALUE:,} can be run")
+        most = longest(name)
+        if len(text) > most:
+            raise ValueError(f"its {name[2:]} has {len(text):,} characters; at most {most:,} can be run")
     return {name: text for name, text in found.items() if text}
 
 
@@ -170,7 +189,7 @@ def cause_of(given: Mapping[str, Any]) -> tuple[str | None, str]:
 
 
 def _urn(change: Mapping[str, Any]) -> str:
-    urn = _plain(change.get("entityUrn"))
+    urn = plain(change.get("entityUrn"))
     if isinstance(urn, str):
         return urn
     key = _payload(change.get("entityKeyAspect"))
@@ -179,21 +198,21 @@ def _urn(change: Mapping[str, Any]) -> str:
 
 def _payload(given: Json) -> Mapping[str, Any] | None:
     """The JSON object inside a GenericAspect."""
-    unwrapped = _plain(given)
+    unwrapped = plain(given)
     if not isinstance(unwrapped, Mapping):
         return None
     aspect = cast("Mapping[str, Any]", unwrapped)
-    kind, value = _plain(aspect.get("contentType", "application/json")), _plain(aspect.get("value"))
+    kind, value = plain(aspect.get("contentType", "application/json")), plain(aspect.get("value"))
     if not str(kind).startswith("application/json") or not isinstance(value, bytes | str):
         return None
     try:
-        found = json.loads(value if isinstance(value, bytes) else _text(value))
+        found = json.loads(value if isinstance(value, bytes) else text_of(value))
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
-def _text(value: str) -> str:
+def text_of(value: str) -> str:
     """Avro writes bytes into JSON as Latin-1; a text whose Latin-1 is UTF-8 was such bytes."""
     try:
         return value.encode("latin-1").decode("utf-8")
@@ -201,7 +220,7 @@ def _text(value: str) -> str:
         return value
 
 
-def _plain(value: Json) -> Json:
+def plain(value: Json) -> Json:
     """A value out of the wrapping of an Avro union: {"string": "x"}, {"com.linkedin.….GenericAspect": {…}}."""
     if isinstance(value, Mapping):
         inner = cast("Mapping[str, Any]", value)

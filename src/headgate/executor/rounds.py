@@ -6,20 +6,20 @@ is found is only ever a hint (DataHub's lists come from a search index that lags
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from headgate.errors import HeadgateError, Unavailable
 from headgate.executor import requests, results
 from headgate.executor.requests import Change
-from headgate.executor.taking import Taker
+from headgate.executor.taking import Options, Taker
 from headgate.flow.external import REQUEST
 from headgate.gate import Gate
 from headgate.ledger import executions
 from headgate.ledger.executions import Kept, Stage
 from headgate.ledger.store import wait_for
-from headgate.model import RunState
+from headgate.model import Json, RunState
 from headgate.ports import DataHub, Ingestion
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -31,11 +31,12 @@ MOST_AT_START = 1_000
 class Rounds:
     """Looks through DataHub for one executor."""
 
-    def __init__(self, gate: Gate, datahub: DataHub, taker: Taker, executor_id: str) -> None:
+    def __init__(self, gate: Gate, datahub: DataHub, taker: Taker, options: Options) -> None:
         self._ledger = gate.ledger
         self._datahub = datahub
         self._taker = taker
-        self._executor = executor_id
+        self._executor = options.executor_id
+        self._takes = options.filters.take
 
     def look(self, most: int = MOST) -> int:
         """One round; answers how many requests were new.
@@ -43,7 +44,7 @@ class Rounds:
         Raises:
             Unavailable: DataHub, or the ledger. Forbidden: our credential may not list requests.
         """
-        listed = [one for one in self._datahub.ingestions(most=most) if one.executor == self._executor]
+        listed = self._datahub.ingestions(most=most, executor=self._executor)
         known = self._ledger.read(lambda connection: executions.find(connection, [one.urn for one in listed]))
         found: list[Change] = []
         for one in listed:
@@ -68,7 +69,7 @@ class Rounds:
         """A request that we never heard of: waiting, or signed by us and yet not in our ledger."""
         if one.state is RunState.WAITING and one.started_at is None:
             given = self._datahub.aspect(one.urn, requests.INPUT)
-            return [requests.read_input(one.urn, given)] if given is not None else []
+            return self._read(one.urn, requests.INPUT, given)
         if one.state is RunState.RUNNING:
             told = self._datahub.aspect(one.urn, requests.RESULT) or {}
             if told.get("status") == "RUNNING" and self._taker.mark in str(told.get("report")):
@@ -86,8 +87,7 @@ class Rounds:
             return
         if run.ended_at is None:
             signal = self._datahub.aspect(one.urn, requests.SIGNAL)
-            if signal is not None:
-                self._taker.accept([requests.read_signal(one.urn, signal)])
+            self._taker.accept(self._read(one.urn, requests.SIGNAL, signal))
             return
         wait_for(self._ledger.tell([results.note(one.urn, run.id, "")]))
 
@@ -96,6 +96,12 @@ class Rounds:
         found: list[Change] = []
         for one in waiting:
             signal = None if one.killed_by else self._datahub.aspect(one.request.urn, requests.SIGNAL)
-            if signal is not None:
-                found.append(requests.read_signal(one.request.urn, signal))
+            found += self._read(one.request.urn, requests.SIGNAL, signal)
         return found
+
+    def _read(self, urn: str, name: str, aspect: Mapping[str, Json] | None) -> list[Change]:
+        """What an aspect asks for, as if it had been told of: the pipeline's filters hold for it, too."""
+        if aspect is None:
+            return []
+        found = requests.read_change(requests.as_change(urn, name, aspect), self._takes)
+        return [found] if found is not None else []

@@ -52,14 +52,15 @@ def sources_of(file: PipelineFile, gate: Gate) -> Sequence[Source]:
     if file.kafka is not None:
         from headgate.executor.kafka import KafkaSource  # noqa: PLC0415 - only where there is Kafka
 
-        return [KafkaSource(file.kafka)]
+        return [KafkaSource(file.kafka, filters=file.options.filters)]
     settings = gate.settings.datahub
     if not settings.configured:
         return []
     from headgate.executor.events import EventsApi  # noqa: PLC0415 - httpx, which the embedded catalog does without
 
     url = settings.gms_url or settings.frontend_url.rstrip("/") + "/api/gms"
-    return [EventsApi(url, authorization(settings), gate.ledger, file.options.executor_id)]
+    options = file.options
+    return [EventsApi(url, authorization(settings), gate.ledger, options.executor_id, filters=options.filters)]
 
 
 def check_rights(file: PipelineFile, settings: Settings, datahub: DataHub) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
@@ -20,6 +20,7 @@ import structlog
 
 from headgate.errors import Conflict, HeadgateError, Invalid, Unavailable
 from headgate.executor import requests, results
+from headgate.executor.filters import Filters
 from headgate.executor.requests import Change, Ignored, Kill
 from headgate.gate import Gate
 from headgate.ledger import executions
@@ -55,6 +56,7 @@ class Options:
     executor_id: str = "default"
     most: int = 4  #: runs at a time
     max_age: float = 86_400.0  #: seconds after which a request nobody has taken is not run any more
+    filters: Filters = field(default_factory=Filters)  #: which changes it hears of at all
 
 
 class Taker:

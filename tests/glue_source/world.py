@@ -233,14 +233,17 @@ def fill(url: str, catalog: Mapping[str, tuple[Mapping[str, Any], Iterable[Mappi
     glue.close()
 
 
-def ingest(kind: str, out: Path, *, more: Mapping[str, Any] | None = None, **options: Any) -> tuple[Said, Pipeline]:
-    """Run a recipe of this source into a file. Returns what was said and the pipeline that ran."""
-    recipe = {
+def recipe_of(kind: str, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe of this source into a file."""
+    return {
         "source": {"type": kind, "config": {"aws_region": REGION, "extract_transforms": False, **options}},
         "sink": {"type": "file", "config": {"filename": str(out)}},
-        "run_id": "the-run",
-        **(more or {}),
     }
+
+
+def ingest(kind: str, out: Path, *, more: Mapping[str, Any] | None = None, **options: Any) -> tuple[Said, Pipeline]:
+    """Run a recipe of this source into a file. Returns what was said and the pipeline that ran."""
+    recipe = {**recipe_of(kind, out, options), "run_id": "the-run", **(more or {})}
     pipeline = Pipeline.create(recipe, report_to=None)
     pipeline.run()
     return said(json.loads(out.read_text("utf-8"))), pipeline
@@ -263,6 +266,23 @@ def _parts(record: dict[str, Any]) -> Iterable[tuple[str, str, str, str, str]]:
         one["auditStamp"]["time"] = one.get("created", one["auditStamp"])["time"] = 0
     text = _RANDOM.sub(r"\1random", json.dumps(body, sort_keys=True))
     return [(record["entityUrn"], record["aspectName"], record["changeType"], text, json.dumps(system, sort_keys=True))]
+
+
+def stripped(records: Iterable[dict[str, Any]]) -> list[str]:
+    """Records as they were written, one after the other, less run ids, times of seeing and DataHub's random names."""
+    return [_RANDOM.sub(r"\1random", json.dumps(_timeless(record))) for record in records]
+
+
+def _timeless(record: dict[str, Any]) -> dict[str, Any]:
+    seen = {"lastObserved", "runId", "lastRunId"}
+    system = {key: value for key, value in (record.get("systemMetadata") or {}).items() if key not in seen}
+    aspect: Any = (record.get("aspect") or {}).get("json")
+    if record.get("aspectName") == "queryProperties":
+        aspect["created"] = aspect["lastModified"] = None
+    if record.get("aspectName") == "upstreamLineage" and isinstance(aspect, dict):
+        for one in aspect["upstreams"]:
+            one["auditStamp"]["time"] = one.get("created", one["auditStamp"])["time"] = 0
+    return {**record, "systemMetadata": system}
 
 
 def told(pipeline: Pipeline) -> dict[str, list[tuple[str, list[str]]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from headgate.errors import EngineRefused, EngineUnavailable, Invalid
 from headgate.model import RunState
 from headgate.processes import read_log
 from headgate.recipes.environments import Environments, requirements_of
+
+from .wheels import only, wheel
 
 #: A DataHub of another version, as far as a run needs one: it has no masking, and knows fewer options.
 PIPELINE = """
@@ -57,21 +58,6 @@ def configure_logging(debug, log_file=None):
 """
 
 
-def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> None:
-    """Write a wheel, which is a zip file with a few lines about itself."""
-    info = f"{name}-{version}.dist-info"
-    files = {
-        **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: old\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(path, text)
-
-
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which uv has a folder of wheels and nothing else."""
@@ -92,15 +78,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     source = Path(yaml.__file__).parent
     wheel(folder, "pyyaml", "6.0", {f"yaml/{file.name}": file.read_text("utf-8") for file in source.glob("*.py")})
     cache = tmp_path_factory.mktemp("cache")
-    return {
-        "PATH": os.environ["PATH"],
-        "UV_FIND_LINKS": str(folder),
-        "UV_NO_INDEX": "1",
-        "UV_OFFLINE": "1",
-        "UV_CACHE_DIR": str(cache),
-        "UV_LINK_MODE": "copy",
-        "UV_NO_CONFIG": "1",
-    }
+    return only(folder, cache)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def ingest(quiet: str = "") -> int:
         config = text.in_files(text.fill(document, values), text.in_memory)
         with _logging(debug=bool(order["debug"]), hidden=hidden):
             config = awsing.with_session(config, os.environ["HEADGATE_RUN_ID"].removeprefix("jr_")[:SESSION])
-            config = own.fitting(config, _say)
+            config = own.fitting(config, say)
             if order["task"] == TEST_CONNECTION:
                 return _test(config, folder, mask)
             if tables := order["tables"]:
@@ -83,7 +83,7 @@ def ingest(quiet: str = "") -> int:
 def _ingest(
     config: text.Document, document: text.Document, folder: Path, mask: reporting.Mask, *, tables: Sequence[str]
 ) -> int:
-    pipeline: Any = _fitting_pipeline(config, document)
+    pipeline: Any = fitting_pipeline(config, document)
     progress = reporting.Progress(pipeline, os.environ["HEADGATE_PROGRESS"])
     progress.start()
     try:
@@ -101,7 +101,7 @@ def _ingest(
     return code
 
 
-def _fitting_pipeline(config: text.Document, document: text.Document) -> Any:
+def fitting_pipeline(config: text.Document, document: text.Document) -> Any:
     """Make the pipeline; where a source of ours does not fit this DataHub, with DataHub's own."""
     try:
         return _pipeline(config, document)
@@ -109,7 +109,7 @@ def _fitting_pipeline(config: text.Document, document: text.Document) -> Any:
         other, wrong = own.without(config), own.misfit(error)
         if other is None or wrong is None:
             raise
-        _say(own.told(config, str(wrong)))
+        say(own.told(config, str(wrong)))
     return _pipeline(other, document)
 
 
@@ -161,7 +161,7 @@ def _sdk(module: str) -> Any:
         ) from None
 
 
-def _say(words: str) -> None:
+def say(words: str) -> None:
     sys.stdout.write(f"headgate: {words}\n")
 
 

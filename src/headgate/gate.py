@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from headgate.aws_lambda.messages import StateChange
-from headgate.errors import Forbidden, HeadgateError, Invalid, NotFound, Unavailable
+from headgate.errors import Conflict, Forbidden, HeadgateError, Invalid, NotFound, Unavailable
 from headgate.flow import click as clicking
 from headgate.flow import resolution, targets
 from headgate.flow.resolution import Resolution
@@ -41,6 +41,7 @@ from headgate.model import (
     StoredObject,
     Trigger,
     TriggerName,
+    TriggerType,
     new_event_id,
 )
 from headgate.ports import DataHub, DatasetFacts, Ending, Ingestion, LastWrite, Stop
@@ -175,7 +176,27 @@ class Gate:
             )
         )
 
-    def fire(self, trigger: str, *, actor: str, door: str = "manual", key: str | None = None) -> Receipt:
+    def start_trigger(self, trigger: str, *, actor: str, reason: str | None = None, key: str | None = None) -> Receipt:
+        """`fire` for a person: it stands in the audit, and a trigger that fires by itself is left alone.
+
+        Raises:
+            NotFound: no such trigger. Conflict: it is not ON_DEMAND. Invalid: the reason is too long.
+        """
+        _check({}, reason)
+        found = self.ledger.refresh().triggers.get(TriggerName(trigger))
+        if found is not None and found.type is not TriggerType.ON_DEMAND:
+            raise Conflict(
+                f"trigger {trigger!r} is {found.type.value}: it fires by itself; start its jobs with `headgate run JOB`"
+                " or let its event happen again with `headgate events replay`"
+            )
+        receipt = self.fire(trigger, actor=actor, reason=reason, key=key)
+        if not receipt.duplicate:
+            wait_for(self.ledger.note(actor=actor, action="trigger.start", subject=trigger, reason=reason))
+        return receipt
+
+    def fire(
+        self, trigger: str, *, actor: str, reason: str | None = None, door: str = "manual", key: str | None = None
+    ) -> Receipt:
         """Fire an ON_DEMAND trigger: all its actions start. `key` makes the call repeatable.
 
         Raises:
@@ -189,7 +210,7 @@ class Gate:
             kind=DEMAND,
             identity=f"demanded:{key or secrets.token_hex(16)}",
             at=datetime.now(UTC),
-            payload={"trigger": trigger, "actor": actor},
+            payload={"trigger": trigger, "actor": actor, **({"reason": reason} if reason else {})},
         )
         return self.accept([event])[0]
 

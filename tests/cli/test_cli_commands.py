@@ -274,3 +274,16 @@ def test_a_query_answers_rows_with_decimals_as_text(project: Project) -> None:
 def test_a_query_that_is_none_exits_2(project: Project, sql: str) -> None:
     """Bad SQL and SQL that writes are refused in words."""
     project.fails(2, "lake", "query", sql)
+
+
+def test_an_on_demand_trigger_is_started(project: Project) -> None:
+    """`triggers start` runs all its jobs to their end; one that is none, or does not start, exits 1."""
+    text = PROJECT.replace("triggers:", "triggers:\n  both: {type: ON_DEMAND, actions: [first, second]}", 1)
+    (project.folder / "headgate.yaml").write_text(text, "utf-8")
+
+    fired = project.json("triggers", "start", "both", "--reason", "try")
+    assert [one["job"] for one in fired["decisions"]] == ["first", "second"]
+    found = project.json("runs", "list", "--trigger", "both")
+    assert {one["id"] for one in found} == {one["run"] for one in fired["decisions"]}
+    assert [(one["state"], one["cause"]["reason"]) for one in found] == [("SUCCEEDED", "try")] * 2
+    assert "is EVENT" in project.fails(1, "triggers", "start", "uploaded")

@@ -213,15 +213,19 @@ def test_plan_and_apply_go_by_the_file_as_it_is_now(served: Project) -> None:
     """The server reads its file again: the new job can be run at once, and what needs a restart is said."""
     file = served.folder / "headgate.yaml"
     before = file.read_text("utf-8")
-    more = "  added: {engine: local, command: [sh, -c, 'echo added runs']}\ntriggers:"
+    more = (
+        "  added: {engine: local, command: [sh, -c, 'echo added runs']}\n"
+        "triggers:\n  both: {type: ON_DEMAND, actions: [first, added]}"
+    )
     try:
         file.write_text(before.replace("triggers:", more, 1) + "lease: 9s\n", "utf-8")
         planned = served.ok("plan")
         assert "+ job added: create" in planned
         assert "~ setting lease: restart  (only a restart of the server puts it in force)" in planned
         done = [(one["kind"], one["name"], one["does"]) for one in served.json("apply", "--yes")]
-        assert done == [("job", "added", "create"), ("setting", "lease", "restart")]
-        assert served.json("run", "--wait", "added")["state"] == "SUCCEEDED"
+        assert done == [("job", "added", "create"), ("trigger", "both", "create"), ("setting", "lease", "restart")]
+        fired = served.json("triggers", "start", "both", "--wait")  # exit 0: both ended SUCCEEDED
+        assert [one["job"] for one in fired["decisions"]] == ["first", "added"]
     finally:
         file.write_text(before, "utf-8")
-        assert [one["does"] for one in served.json("apply", "--yes")] == ["delete"]
+        assert [one["does"] for one in served.json("apply", "--yes")] == ["delete", "delete"]

@@ -64,7 +64,11 @@ class Scripted:
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     monkeypatch.setattr(sweeping, "IDLE", 0.01)
-    monkeypatch.setattr(Sweep, "look", lambda _self, now: now + 60.0)
+
+    def look(_self: Sweep, now: float) -> float:
+        return now + 60.0
+
+    monkeypatch.setattr(Sweep, "look", look)
     return Scripted()
 
 

@@ -113,6 +113,9 @@ class Local:
         found = self._gate.switch(trigger, enabled=enabled, actor=ACTOR, reason=reason)
         return shapes.trigger_json(found, touched=found.name not in self._ledger.refresh().untouched)
 
+    def start_trigger(self, trigger: str, reason: str | None) -> Doc:
+        return shapes.receipt_json(self._gate.start_trigger(trigger, actor=ACTOR, reason=reason))
+
     def events(self, wanted: EventsWanted) -> Iterator[Doc]:
         found = _pages(lambda before: self._ledger.events(_filter(wanted), before=before, limit=_PAGE))
         return map(shapes.event_json, found)

@@ -96,6 +96,9 @@ class Remote:
         verb = "enable" if enabled else "disable"
         return self._object("POST", f"/triggers/{_safe(trigger)}/{verb}", body={"reason": reason})
 
+    def start_trigger(self, trigger: str, reason: str | None) -> Doc:
+        return self._object("POST", f"/triggers/{_safe(trigger)}/start", body={"reason": reason})
+
     def events(self, wanted: EventsWanted) -> Iterator[Doc]:
         return self._list("/events", **_filter(wanted))
 

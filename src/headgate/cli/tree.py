@@ -104,6 +104,7 @@ def _groups() -> dict[str, typer.Typer]:
     groups["runs"].command("retry")(starting.retry)
     groups["jobs"].command("list")(definitions.list_jobs)
     groups["triggers"].command("list")(definitions.list_triggers)
+    groups["triggers"].command("start")(starting.start_trigger)
     groups["triggers"].command("enable")(definitions.enable)
     groups["triggers"].command("disable")(definitions.disable)
     groups["rules"].command("list")(rules.show_list)

@@ -9,7 +9,7 @@ from headgate import shapes
 from headgate.errors import Invalid
 from headgate.gate import Gate
 from headgate.http.answers import Answer
-from headgate.http.asked import Actor, ApplyAsked, Because, Name, ReplayAsked, RunAsked, TheGate
+from headgate.http.asked import Actor, ApplyAsked, Because, Name, ReplayAsked, RunAsked, TheGate, TriggerStartAsked
 from headgate.http.looking import trigger_shapes
 from headgate.ledger.reading import EventFilter
 from headgate.model import Run
@@ -53,6 +53,13 @@ def enable(gate: TheGate, actor: Actor, name: Name, because: Because | None = No
 def disable(gate: TheGate, actor: Actor, name: Name, because: Because | None = None) -> Response:
     """Disable a trigger: its events are recorded as skipped."""
     return _switch(gate, actor, name, because, enabled=False)
+
+
+@router.post("/triggers/{name:path}/start")
+def start_trigger(gate: TheGate, actor: Actor, name: Name, asked: TriggerStartAsked | None = None) -> Response:
+    """Fire an ON_DEMAND trigger: all its actions start. Answers what was decided. 409: it fires by itself."""
+    given = asked or TriggerStartAsked()
+    return Answer(shapes.receipt_json(gate.start_trigger(name, actor=actor, reason=given.reason, key=given.key)))
 
 
 def _switch(gate: Gate, actor: str, name: str, because: Because | None, *, enabled: bool) -> Response:

@@ -96,6 +96,13 @@ class Because(_Body):
     reason: Reason | None = None
 
 
+class TriggerStartAsked(_Body):
+    """`key`: asked again with the same one, nothing starts twice. Arguments are the trigger's own, as in AWS Glue."""
+
+    reason: Reason | None = None
+    key: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
+
+
 class RunAsked(_Body):
     """Exactly one of `job` and `dataset`. `key`: asked again with the same one, the first run is answered."""
 

@@ -11,7 +11,7 @@ import typer
 from headgate.cli import chain, completion, logs, progress, session
 from headgate.cli.client import Client, Doc
 from headgate.cli.ending import Failed
-from headgate.cli.options import AsOutput, Config, Reason, RunName, Wait
+from headgate.cli.options import AsOutput, Config, Reason, RunName, TriggerName, Wait
 from headgate.cli.printing import Output, note, print_json, say
 from headgate.errors import Invalid, NotFound
 
@@ -63,6 +63,37 @@ def retry(
     logs.of_command(settings)
     with session.writing(settings, working=True) as client:
         finish(client, client.retry(run, reason), wait=wait, output=output)
+
+
+def start_trigger(
+    trigger: TriggerName,
+    reason: Reason = None,
+    wait: Wait = False,
+    output: AsOutput = Output.TABLE,
+    config: Config = None,
+) -> None:
+    """Fire an ON_DEMAND trigger: all its jobs start, with the arguments it gives them.
+
+    The exit code is 1 when one of them did not start, or was waited for and did not end SUCCEEDED.
+    """
+    settings = session.settings(config)
+    logs.of_command(settings)
+    with session.writing(settings, working=True) as client:
+        fired = client.start_trigger(trigger, reason)
+        started = [client.run(one["run"]) for one in fired["decisions"] if one["run"]]
+        runs = started
+        if wait or not client.remote:
+            with progress.telling(beside=output is Output.JSON) as tell:
+                runs = [one for run in started for one in chain.follow(client, run, tell)]
+        elif output is Output.TABLE:
+            for one in started:
+                say(f"{one['job']} {one['id']} {one['state']}")
+    if output is Output.JSON:
+        print_json(fired)
+    skipped = [one for one in fired["decisions"] if not one["run"]]
+    if skipped:
+        raise Failed("; ".join(f"{one['job'] or one['trigger']} was not started: {one['reason']}" for one in skipped))
+    conclude([one for one in runs if chain.ended(one)])
 
 
 def parse_arguments(given: Sequence[str]) -> dict[str, str]:

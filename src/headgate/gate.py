@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from headgate.adopt import Adoption, GlueChange
 from headgate.aws_lambda.messages import StateChange
 from headgate.errors import Conflict, Forbidden, HeadgateError, Invalid, NotFound, Unavailable
 from headgate.flow import click as clicking
@@ -94,6 +95,7 @@ class Gate:
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.settings = settings
         self.ledger = ledger
+        self.adoption = Adoption(ledger)
         self.datahub: DataHub | None = None  #: set by the app: the client, or the embedded catalog
         self.functions: CalledBack | None = None  #: set by the app: who is told how a function ended
         self.changed: Changed = nobody_follows  #: set by the app: who is told what AWS says of the state of a run there
@@ -492,6 +494,18 @@ class Gate:
             self.settings = again.with_definitions(self.settings, read)
         return [*done, *rules, *waiting]
 
+    def plan_glue(self) -> list[GlueChange]:
+        """What `apply_glue` would do on AWS, and what is there and not ours. AWS is asked only where it has a part.
+
+        Raises:
+            InvalidConfiguration. Unavailable: AWS cannot be asked. Invalid: it refuses to answer.
+        """
+        return self.adoption.plan(self.read_again())
+
+    def apply_glue(self, *, actor: str) -> list[GlueChange]:
+        """Make AWS Glue what headgate.yaml declares of it; answers what was done. The same errors."""
+        return self.adoption.apply(self.read_again(), actor=actor)
+
     def restart_warnings(self) -> list[str]:
         """Which settings headgate.yaml said otherwise when it was last read, for /readyz."""
         if not self._restart:
@@ -545,8 +559,8 @@ def _check(arguments: Mapping[str, str], reason: str | None) -> None:
     if reason is not None and len(reason) > REASON_LENGTH:
         raise Invalid(f"reason: {len(reason)} characters; at most {REASON_LENGTH} are kept")
     for key, value in arguments.items():
-        if len(key) > 255 or len(value) > 65_536:
-            raise Invalid(f"arguments.{key[:40]}: too long (keys 255, values 65,536 characters)")
+        if len(key) > 255 or len(value) > targets.longest(key):
+            raise Invalid(f"arguments.{key[:40]}: too long (keys 255, values {targets.longest(key):,} characters)")
 
 
 def _rule_changes(running: Settings, read: Settings) -> list[Change]:

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from headgate.adopt.compare import GlueChange
+from headgate.adopt.showing import change_json as adopted_json
 from headgate.errors import Invalid
 from headgate.flow import external, lineage
 from headgate.flow.cron import EPOCH, parse
+from headgate.flow.origin import origin_of
 from headgate.flow.resolution import Resolution
 from headgate.flow.resolve import Rule, precision
 from headgate.ledger.accepting import Receipt
@@ -24,6 +27,7 @@ from headgate.ledger.rules import KeptRule
 from headgate.ledger.secrets import KeptSecret
 from headgate.model import (
     Attempt,
+    CatalogWatch,
     Cause,
     Decision,
     Event,
@@ -97,6 +101,7 @@ def run_json(run: Run) -> Shape:
         "id": run.id,
         "job": run.job,
         "engine": run.engine,
+        "origin": origin_of(run).value,
         "state": run.state.value,
         "detail": run.detail,
         "attempt": run.attempt,
@@ -157,7 +162,7 @@ def receipt_json(receipt: Receipt) -> Shape:
 
 def object_json(one: StoredObject) -> Shape:
     return {
-        "uri": f"s3://{one.bucket}/{one.key}",
+        "uri": one.uri,
         "bucket": one.bucket,
         "key": one.key,
         "size": one.size,
@@ -261,6 +266,7 @@ def trigger_json(
         "at_first_start": trigger.at_first_start,
         "unless_datahub_schedules": trigger.unless_datahub_schedules,
         "objects": _filter(trigger.objects),
+        "catalog": _watch(trigger.catalog),
         "settle": trigger.settle,
         "max_objects": trigger.max_objects,
         "workflow": trigger.workflow,
@@ -290,6 +296,11 @@ def change_json(change: Change) -> Shape:
         "before": dict(change.before) if change.before is not None else None,
         "after": dict(change.after) if change.after is not None else None,
     }
+
+
+def glue_change_json(change: GlueChange) -> Shape:
+    """The same for AWS Glue, with `on: glue`. `drift`: somebody changed it there since it was last applied."""
+    return adopted_json(change)
 
 
 def rule_json(rule: Rule) -> Shape:
@@ -421,6 +432,18 @@ def _predicate(predicate: Predicate | None) -> Shape | None:
     return {
         "logical": predicate.logical.value,
         "conditions": [{"job": one.job, "state": one.state.value} for one in predicate.conditions],
+    }
+
+
+def _watch(watch: CatalogWatch | None) -> Shape | None:
+    """Without the role it is looked at with."""
+    if watch is None:
+        return None
+    return {
+        "name": watch.name,
+        "databases": list(watch.databases),
+        "changes": list(watch.changes),
+        "every": watch.every,
     }
 
 

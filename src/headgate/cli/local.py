@@ -144,6 +144,12 @@ class Local:
     def apply(self) -> list[Doc]:
         return [shapes.change_json(one) for one in self._gate.apply(everything=True, actor=ACTOR)]
 
+    def plan_glue(self) -> list[Doc]:
+        return [shapes.glue_change_json(one) for one in self._gate.plan_glue()]
+
+    def apply_glue(self) -> list[Doc]:
+        return [shapes.glue_change_json(one) for one in self._gate.apply_glue(actor=ACTOR)]
+
     def explain(self, urn: str) -> Doc:
         return shapes.explanation_json(self._gate.explain(urn))
 

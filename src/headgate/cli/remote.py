@@ -14,6 +14,7 @@ from headgate.cli.client import Client, Doc, EventsWanted, Piece, RunsWanted
 from headgate.errors import Conflict, Forbidden, HeadgateError, Invalid, NotFound, Unavailable
 
 TIMEOUT: Final = 10.0  #: seconds, for each of connecting, sending and being answered
+FAR: Final = 900.0  #: seconds that the server is given where it has to make changes on AWS, one after the other
 _API: Final = "/headgate/api/v1"
 _PAGE: Final = 200
 
@@ -129,6 +130,12 @@ class Remote:
     def apply(self) -> list[Doc]:
         return _items(self._ask("POST", "/apply", body={}))
 
+    def plan_glue(self) -> list[Doc]:
+        return _items(self._ask("GET", "/plan/glue", patience=FAR))
+
+    def apply_glue(self) -> list[Doc]:
+        return _items(self._ask("POST", "/apply/glue", body={}, patience=FAR))
+
     def explain(self, urn: str) -> Doc:
         return self._object("GET", "/explain", urn=urn)
 
@@ -187,14 +194,21 @@ class Remote:
         return cast(Doc, found)
 
     def _ask(
-        self, method: str, path: str, asked: Mapping[str, object] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        asked: Mapping[str, object] | None = None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        patience: float = TIMEOUT,
     ) -> Any:
         parameters = {name: str(value) for name, value in (asked or {}).items() if value not in (None, False)}
         sent = {name: value for name, value in body.items() if value is not None} if body is not None else None
         try:
-            answer = self._http.request(method, path, params=parameters, json=sent)
+            limits = httpx.Timeout(TIMEOUT, read=patience)
+            answer = self._http.request(method, path, params=parameters, json=sent, timeout=limits)
         except httpx.TimeoutException as error:
-            raise Unavailable(f"{self.where} did not answer within {TIMEOUT:g} s; look at its log") from error
+            raise Unavailable(f"{self.where} did not answer within {patience:g} s; look at its log") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"{self.where} cannot be reached: {error}; is it still running?") from error
         if answer.is_success:

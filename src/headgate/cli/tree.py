@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from headgate import __version__
 from headgate.cli.commands import (
+    audit,
     configuring,
     datahub,
     dead,
@@ -17,6 +18,7 @@ from headgate.cli.commands import (
     doctor,
     events,
     executor,
+    importing,
     keys,
     lake,
     openlineage,
@@ -75,6 +77,7 @@ def _tree() -> typer.Typer:
     tree.command("apply")(configuring.apply)
     tree.command("explain")(configuring.explain)
     tree.command("doctor")(doctor.doctor)
+    tree.command("audit")(audit.audit)
     tree.command("run")(starting.run)
     tree.command("smoke")(smoke.smoke)
     for name, group in _groups().items():
@@ -96,6 +99,7 @@ def _groups() -> dict[str, typer.Typer]:
         "openlineage": _group("Lineage in the open standard's form."),
         "config": _group("The settings."),
         "datahub": _group("DataHub, made ready."),
+        "import": _group("What exists elsewhere, written down as headgate.yaml."),
     }
     groups["runs"].command("list")(runs.show_list)
     groups["runs"].command("show")(runs.show)
@@ -132,4 +136,5 @@ def _groups() -> dict[str, typer.Typer]:
     groups["openlineage"].command("convert")(openlineage.convert)
     groups["config"].command("show")(configuring.show_config)
     groups["datahub"].command("bootstrap")(datahub.bootstrap)
+    groups["import"].command("glue")(importing.glue)
     return groups

@@ -240,6 +240,12 @@ def plan(gate: TheGate) -> Response:
     return _all([shapes.change_json(one) for one in gate.plan()])
 
 
+@router.get("/plan/glue")
+def plan_glue(gate: TheGate) -> Response:
+    """What `POST /apply/glue` would change on AWS Glue, and what is there and not ours (`does: unmanaged`)."""
+    return _all([shapes.glue_change_json(one) for one in gate.plan_glue()])
+
+
 @router.get("/explain")
 def explain(gate: TheGate, urn: Annotated[Text, Query(description="A dataset's URN.")]) -> Response:
     """Which job a click on this dataset would start, by which rule, and which rules lost. Starts nothing."""

@@ -346,6 +346,25 @@ execution_request = Table(
     Index("execution_request_state", "executor", "state", "received_at"),
 )
 
+#: Whose turn it is to look at the catalog that an EVENT trigger watches, and whether there is something to compare with.
+catalog_watch = Table(
+    "catalog_watch",
+    metadata,
+    Column("trigger", String, primary_key=True),
+    Column("next_look", Double, nullable=False),
+    Column("looked_at", Double),  # the end of its newest whole look, if ever
+    Column("comparable", Boolean, nullable=False),
+)
+
+#: What was seen there: tables with their version, and databases (a name with a dot at its end).
+watched_table = Table(
+    "watched_table",
+    metadata,
+    Column("trigger", String, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+)
+
 #: What executors remember: who they are to DataHub, how far they have read.
 executor_note = Table(
     "executor_note",
@@ -425,4 +444,17 @@ access_key = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),
+)
+
+#: What `apply` last made of jobs, triggers and workflows on AWS Glue itself.
+glue_applied = Table(
+    "glue_applied",
+    metadata,
+    Column("place", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("members", Text, nullable=False),  # which the file named, and fingerprints of all that there were
+    Column("enabled", Boolean),
+    Column("made", Boolean, nullable=False),
+    Column("at", Double, nullable=False),
 )

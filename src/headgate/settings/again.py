@@ -18,7 +18,7 @@ from headgate.settings.record import Secret, Settings
 
 #: The beginnings of the names of what is taken over while the server runs.
 _LIVE: Final = ("jobs.", "triggers.", "datasets[", "functions.", "DATAHUB_INGESTION_")
-_LIVE_FIELDS: Final = ("jobs", "triggers", "rules", "functions", "effective")
+_LIVE_FIELDS: Final = ("jobs", "triggers", "rules", "functions", "glue", "warnings", "effective")
 #: Where a field's setting has another name.
 _NAMES: Final = {
     "token": "auth.token",
@@ -57,6 +57,8 @@ def with_definitions(running: Settings, read: Settings) -> Settings:
         triggers=read.triggers,
         rules=read.rules,
         functions=read.functions,
+        glue=read.glue,
+        warnings=read.warnings,
         effective=tuple(effective),
     )
 

@@ -74,6 +74,12 @@ _LIMITS: Final = (
     _optional("cpu", CORES, "How many CPUs the process tree may use."),
 )
 
+DEFINITION: Final = Part(
+    name="definition",
+    expected="a mapping of Glue's own members, such as Role and Command",
+    description="The Glue job itself, in the members of AWS's CreateJob: `apply` makes it and changes it by them."
+    " Without it the Glue job has to be there, and is never changed.",
+)
 #: Lists of texts, and what each of them must be.
 _LISTS: Final[Mapping[str, Kind[str]]] = {"env": _VARIABLE, "command": _WORD, "plugins": TEXT}
 
@@ -142,6 +148,7 @@ ENGINES: Final[Mapping[str, EngineKeys]] = {
                 BOOLEAN,
                 "Whether a run waits in Glue's own queue at Glue's limits; by default what the Glue job says.",
             ),
+            DEFINITION,
             *_AWS,
         ),
     ),
@@ -153,7 +160,7 @@ def read_target(engine: EngineKeys, name: str, section: Section) -> dict[str, Js
     target: dict[str, Json] = {}
     before = len(section.report.problems)
     for key in engine.keys:
-        if not section.has(key):
+        if not section.has(key) or key is DEFINITION:  # that is no target's, and read apart
             continue
         if isinstance(key, Key):
             target[key.name] = section.get(key)

@@ -15,6 +15,7 @@ from headgate.settings import openlineage
 from headgate.settings import top as keys
 from headgate.settings.datasets import environment_rules, read_rules, read_text
 from headgate.settings.functions import read_functions
+from headgate.settings.glue import read_glue
 from headgate.settings.jobs import read_jobs
 from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
@@ -154,6 +155,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         inboxes=inboxes,
         jobs=jobs,
         triggers=triggers,
+        glue=read_glue(section, jobs),
         rules=tuple(rules),
         notify=tuple(notify),
         datahub=replace(_datahub(top), executor=_file_of(top, keys.EXECUTOR, project)),
@@ -163,6 +165,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         sqs=tuple(read_queues(section)),
         functions=functions,
         mapping_file=_mapping_file(environ),
+        warnings=tuple(sorted(report.warnings, key=lambda one: (one.file, one.line, one.column))),
         effective=tuple(report.effective.values()),
     )
 

@@ -58,10 +58,15 @@ class Report:
     """What was found while reading: everything wrong, and every setting in force."""
 
     problems: list[InvalidConfiguration] = field(default_factory=list[InvalidConfiguration])
+    warnings: list[InvalidConfiguration] = field(default_factory=list[InvalidConfiguration])
     effective: dict[str, Effective] = field(default_factory=dict[str, Effective])
 
     def problem(self, place: Place, message: str) -> None:
         self.problems.append(place.problem(message))
+
+    def warn(self, place: Place, message: str) -> None:
+        """Note what is no mistake, and perhaps not what was meant."""
+        self.warnings.append(place.problem(message))
 
     def unexpected(self, node: Node, what: str, expected: str) -> None:
         """Note that a value is not what was expected; once is enough."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from headgate.errors import InvalidConfiguration
 from headgate.flow.resolve import Rule
 from headgate.job import Lake
 from headgate.model import FiresFor, Job, JobName, Json, Trigger, TriggerName
@@ -197,6 +198,44 @@ class OpenLineage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwsPlace:
+    """Where a job's calls to AWS go, and as whom. Empty texts leave it to AWS's own settings."""
+
+    region: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlueJob:
+    """A job whose Glue job is made and changed by us."""
+
+    job: Job
+    name: str  #: Glue's
+    members: Mapping[str, Json]  #: of its definition, in Glue's words, without what the job's own keys say
+    tags: Mapping[str, str]  #: set when it is made
+    place: AwsPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlueTrigger:
+    """A trigger that fires on Glue, and never here."""
+
+    trigger: Trigger
+    workflow: str | None
+    named: Mapping[JobName, str]  #: Glue's names of the jobs that it starts and watches
+    place: AwsPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glue:
+    """What shall be so on AWS Glue."""
+
+    jobs: Mapping[JobName, GlueJob] = field(default_factory=dict[JobName, GlueJob])
+    triggers: Mapping[TriggerName, GlueTrigger] = field(default_factory=dict[TriggerName, GlueTrigger])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
     """One setting as it is in force: secrets are already masked."""
 
@@ -229,6 +268,7 @@ class Settings:
     inboxes: Mapping[str, Path] = field(default_factory=dict[str, Path])
     jobs: Mapping[JobName, Job] = field(default_factory=dict[JobName, Job])
     triggers: Mapping[TriggerName, Trigger] = field(default_factory=dict[TriggerName, Trigger])
+    glue: Glue = field(default_factory=Glue)
     rules: Sequence[Rule] = ()
     notify: Sequence[Notification] = ()
     datahub: DataHub = field(default_factory=DataHub)
@@ -238,4 +278,5 @@ class Settings:
     sqs: Sequence[Queue] = ()
     functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
     mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE
+    warnings: Sequence[InvalidConfiguration] = ()  #: what is no mistake, and perhaps not what was meant
     effective: Sequence[Effective] = field(default=(), repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from headgate.settings import datasets, functions, jobs, notify, openlineage, secrets, sqs, triggers
+from headgate.settings import catalogs, datasets, functions, jobs, notify, openlineage, secrets, sqs, triggers
 from headgate.settings import top as keys
 from headgate.settings.engines import ENGINES
 from headgate.settings.reading import Key, Named
@@ -43,7 +43,11 @@ def chapters() -> Iterator[tuple[str, Sequence[Named]]]:
     for kind, own in triggers.OF_TYPE.items():
         if own:
             yield f"A trigger of type {kind}", own
+    yield "A trigger on: glue", triggers.ON_GLUE
     yield "An EVENT trigger's s3", triggers.OBJECTS
+    yield "An EVENT trigger's catalog", catalogs.KEYS
+    yield "A catalog's glue", catalogs.OF_GLUE
+    yield "A catalog's iceberg", catalogs.OF_ICEBERG
     yield "A CONDITIONAL trigger's predicate", triggers.PREDICATE_KEYS
     yield "A predicate's condition", triggers.CONDITION
     yield "A trigger's action", triggers.ACTION

@@ -10,6 +10,7 @@ from headgate.errors import Invalid
 from headgate.model import (
     WATCHABLE,
     Action,
+    CatalogWatch,
     Condition,
     FiresFor,
     Job,
@@ -24,6 +25,7 @@ from headgate.model import (
     TriggerType,
 )
 from headgate.settings.arguments import ARGUMENTS, read_arguments, read_named
+from headgate.settings.catalogs import CATALOG, EVERY, read_catalog
 from headgate.settings.chains import circles, in_words
 from headgate.settings.jobs import ABOUT
 from headgate.settings.kinds import (
@@ -34,6 +36,7 @@ from headgate.settings.kinds import (
     POSITIVE_DURATION,
     TEXT,
     member,
+    one_of,
     pattern,
     whole,
 )
@@ -153,7 +156,8 @@ AT_FIRST_START: Final = Key(
     default=False,
     shown="false",
     description="SCHEDULED: whether it fires once, too, when it is active for the first time in this ledger; restarts,"
-    " replicas and switching it off and on do not repeat that.",
+    " replicas and switching it off and on do not repeat that. EVENT with a catalog: whether the tables that the very"
+    " first look finds are events, too.",
 )
 UNLESS_DATAHUB: Final = Key(
     name="unless_datahub_schedules",
@@ -171,12 +175,26 @@ FROM_RESULT: Final = Part(
     " Where a run's result has no such member, or an empty one, the job is not started, and the decision says so.",
 )
 
-EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT)
+ON: Final = Key(
+    name="on",
+    kind=one_of("here", "glue"),
+    default="here",
+    description="Where it fires: here, or on AWS Glue, where `apply` makes it and all its jobs have to be.",
+)
+WORKFLOW: Final = Key(
+    name="workflow",
+    kind=TEXT,
+    default="",
+    description="on: glue: the Glue workflow it belongs to; `apply` makes one that is not there.",
+)
+
+EVERY_TYPE: Final[Sequence[Named]] = (TYPE, ENABLED, ACTIONS, ABOUT, ON)
+ON_GLUE: Final[Sequence[Named]] = (WORKFLOW,)
 OF_TYPE: Final[Mapping[TriggerType, Sequence[Named]]] = {
     TriggerType.ON_DEMAND: (),
     TriggerType.SCHEDULED: (SCHEDULE, TIMEZONE, MISSED, AT_FIRST_START, UNLESS_DATAHUB),
     TriggerType.CONDITIONAL: (PREDICATE, FIRES_FOR),
-    TriggerType.EVENT: (S3, SETTLE, MAX_OBJECTS),
+    TriggerType.EVENT: (S3, CATALOG, EVERY, SETTLE, MAX_OBJECTS, AT_FIRST_START),
 }
 OBJECTS: Final[Sequence[Named]] = (BUCKET, PREFIX, SUFFIX, EVENTS)
 PREDICATE_KEYS: Final[Sequence[Named]] = (LOGICAL, CONDITIONS)
@@ -190,11 +208,12 @@ _EVENT: Final = pattern(
 
 
 def read_triggers(top: Section, jobs: Mapping[JobName, Job]) -> dict[TriggerName, Trigger]:
-    sections = top.sections(TRIGGERS)
+    """Read the triggers that fire here; those on Glue are read beside them (`glue.py`)."""
+    sections = {name: section for name, section in top.sections(TRIGGERS).items() if not is_on_glue(section)}
     triggers = {
         TriggerName(name): trigger
         for name, section in sections.items()
-        if (trigger := _trigger(TriggerName(name), section, jobs)) is not None
+        if (trigger := read_trigger(TriggerName(name), section, jobs)) is not None
     }
     for circle in circles(triggers.values()):
         first = sections[circle[-1].trigger]
@@ -202,7 +221,14 @@ def read_triggers(top: Section, jobs: Mapping[JobName, Job]) -> dict[TriggerName
     return triggers
 
 
-def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -> Trigger | None:
+def is_on_glue(section: Section) -> bool:
+    """Whether the trigger is one of AWS Glue's own."""
+    node = section.node.entries.get(ON.name)
+    return isinstance(node, Text) and node.text.strip().lower() == "glue"
+
+
+def read_trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -> Trigger | None:
+    """Read one, wherever it fires; None where not even its type is known, which is noted as a problem."""
     if not section.has(TYPE):
         choices = ", ".join(TYPE.kind.choices)
         section.report.problem(section.place, f"{section.name}: expected the key 'type', one of {choices}")
@@ -211,7 +237,8 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
     kind = section.get(TYPE)
     if len(section.report.problems) > before:
         return None  # what else belongs into it depends on the type
-    section.only([*EVERY_TYPE, *OF_TYPE[kind]], elsewhere=_homes(kind))
+    section.only([*EVERY_TYPE, *OF_TYPE[kind]], elsewhere={**_homes(kind), WORKFLOW.name: "triggers on: glue"})
+    section.get(ON)
     of = OF_TYPE[kind]
     predicate = _predicate(section, jobs) if PREDICATE in of else None
     actions = _actions(section, jobs)
@@ -232,7 +259,8 @@ def _trigger(name: TriggerName, section: Section, jobs: Mapping[JobName, Job]) -
         missed=section.get(MISSED) if MISSED in of else Missed.ONCE,
         unless_datahub_schedules=section.get(UNLESS_DATAHUB) if UNLESS_DATAHUB in of else True,
         at_first_start=section.get(AT_FIRST_START) if AT_FIRST_START in of else False,
-        objects=_objects(section) if S3 in of else None,
+        objects=_objects(section) if S3 in of and not section.has(CATALOG) else None,
+        catalog=_catalog(section) if section.has(CATALOG) and CATALOG in of else None,
         settle=section.get(SETTLE) if SETTLE in of else 0.0,
         max_objects=section.get(MAX_OBJECTS) if MAX_OBJECTS in of else 500,
         description=section.get(ABOUT),
@@ -339,7 +367,7 @@ def _objects(section: Section) -> ObjectFilter | None:
     objects = section.section(S3)
     if objects is None:
         if not section.filled(S3):
-            section.report.problem(section.place_of(S3), f"{section.name}: an EVENT trigger needs s3 with a bucket")
+            section.report.problem(section.place_of(S3), f"{section.name}: an EVENT trigger needs s3 with a bucket, or a catalog")
         return None
     objects.only(OBJECTS)
     return ObjectFilter(
@@ -348,6 +376,13 @@ def _objects(section: Section) -> ObjectFilter | None:
         suffix=objects.texts(SUFFIX, TEXT, alone=True),
         events=tuple(one.removeprefix("s3:") for one in objects.texts(EVENTS, _EVENT, ObjectFilter(bucket="").events)),
     )
+
+
+def _catalog(section: Section) -> CatalogWatch | None:
+    if section.has(S3):
+        problem = f"{section.name}: an EVENT trigger has s3 or a catalog, not both"
+        section.report.problem(section.place_of(CATALOG), problem)
+    return read_catalog(section)
 
 
 def _schedule(section: Section) -> str | None:

@@ -15,8 +15,11 @@ from headgate.cli.client import Doc
 from headgate.cli.ending import ExitCode, Failed
 from headgate.cli.options import AsOutput, Config, Yes
 from headgate.cli.printing import Output, cell, confirm, interactive, note, print_json, print_table, say
-from headgate.errors import Invalid, InvalidConfiguration
+from headgate.errors import HeadgateError, Invalid, InvalidConfiguration, Unavailable
 
+_NOTHING = "Nothing to change: what headgate.yaml says is so."
+_UNMANAGED = "unmanaged"
+_SHOWN = 12  #: names of what is not ours
 _SIGN = {"create": "+", "restore": "+", "delete": "-"}
 _RESTART = "restart"
 
@@ -39,19 +42,27 @@ def validate(output: AsOutput = Output.TABLE, config: Config = None) -> None:
 
     try:
         settings = load(config, os.environ)
-    except InvalidSettings as error:
+        if settings.datahub.executor is not None:
+            from headgate.executor.pipeline_file import read_pipeline_file  # noqa: PLC0415 - where there is one
+
+            read_pipeline_file(settings.datahub.executor, os.environ)
+    except InvalidConfiguration as error:
+        problems = error.problems if isinstance(error, InvalidSettings) else (error,)
         if output is Output.JSON:
-            print_json([_problem(one) for one in error.problems])
+            print_json([{**_problem(one), "severity": "error"} for one in problems])
         else:
-            for one in error.problems:
+            for one in problems:
                 say(str(one))
-            note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}; nothing was changed")
+            note(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}; nothing was changed")
         raise typer.Exit(ExitCode.USAGE) from error
     if output is Output.JSON:
-        print_json([])
+        print_json([{**_problem(one), "severity": "warning"} for one in settings.warnings])
         return
+    for one in settings.warnings:
+        note(f"warning: {one}")
     where = settings.config_file or "no headgate.yaml here: the defaults"
-    counted = [(settings.jobs, "jobs"), (settings.triggers, "triggers"), (settings.rules, "dataset rules")]
+    triggers = [*settings.triggers, *settings.glue.triggers]
+    counted = [(settings.jobs, "jobs"), (triggers, "triggers"), (settings.rules, "dataset rules")]
     say(f"{where}: {', '.join(f'{len(those)} {name}' for those, name in counted)}; no problems")
 
 
@@ -66,33 +77,54 @@ def show_config(output: AsOutput = Output.TABLE, config: Config = None) -> None:
         print_table(["SETTING", "VALUE", "FROM"], [[one["name"], one["value"], one["source"]] for one in found])
 
 
-def plan(output: AsOutput = Output.TABLE, config: Config = None) -> None:
-    """What `apply` would change: + made, ~ changed, - deleted. Changes nothing. A server reads its own file again."""
+Offline = Annotated[bool, typer.Option("--offline", help="Ask nothing of AWS: the ledger alone.")]
+
+
+def plan(output: AsOutput = Output.TABLE, offline: Offline = False, config: Config = None) -> None:
+    """What `apply` would change, in the ledger and on AWS Glue: + made, ~ changed, - deleted. Changes nothing.
+
+    A server reads its own file again. AWS is asked only where headgate.yaml defines Glue's jobs or triggers; without
+    an answer the rest is shown all the same, and the exit code is 3.
+    """
     settings = session.settings(config)
     logs.of_command(settings)
+    away: HeadgateError | None = None
     with session.reading(settings) as client:
-        _print_changes(client.plan(), output, "Nothing to change: the ledger says what headgate.yaml says.")
+        changes = client.plan()
+        try:
+            changes += [] if offline else client.plan_glue()
+        except (Unavailable, Invalid) as error:
+            away = error
+    _print_changes(changes, output, _NOTHING if away is None else "Nothing to change in the ledger.")
+    if away is not None:
+        raise type(away)(f"what differs on AWS Glue is not known: {away}")
 
 
-def apply(yes: Yes = False, output: AsOutput = Output.TABLE, config: Config = None) -> None:
-    """Make the ledger say what headgate.yaml says: also delete, restore and switch what `plan` shows as drift."""
+def apply(yes: Yes = False, output: AsOutput = Output.TABLE, offline: Offline = False, config: Config = None) -> None:
+    """Make the ledger and AWS Glue say what headgate.yaml says: also delete, restore and switch what is drift.
+
+    Where AWS fails in the middle, the ledger says it already, and the same command goes on from there.
+    """
     settings = session.settings(config)
     logs.of_command(settings)
     if not (yes or interactive()):
         raise Invalid("say --yes to apply; `headgate plan` shows what that would change")
     if not yes:
         with session.reading(settings) as client:
-            changes = client.plan()
+            changes = [*client.plan(), *([] if offline else client.plan_glue())]
         _print_changes(changes, Output.TABLE, "Nothing to change.")
-        count = sum(one["does"] != _RESTART for one in changes)
+        count = sum(one["does"] not in (_RESTART, _UNMANAGED) for one in changes)
         if count and not confirm(f"Apply {count} changes?"):
             raise Failed("nothing was applied")
     with session.writing(settings, declare=False) as client:
+        if not offline:
+            client.plan_glue()  # where AWS cannot be asked, nothing is done
         done = client.apply()
+        done += [] if offline else client.apply_glue()
     if output is Output.JSON:
         print_json(done)
     elif yes:
-        _print_changes(done, output, "Nothing to change: the ledger says what headgate.yaml says.")
+        _print_changes(done, output, _NOTHING)
 
 
 def explain(
@@ -134,9 +166,11 @@ def _print_changes(changes: Sequence[Doc], output: Output, nothing: str) -> None
     if output is Output.JSON:
         print_json(list(changes))
         return
-    if not changes:
+    if all(one["does"] == _UNMANAGED for one in changes):
         say(nothing)
     for one in changes:
+        if one.get("on") == "glue":
+            continue
         drift = "  (drift: only `headgate apply` changes it)" if one["drift"] else ""
         if one["does"] == _RESTART:
             drift = "  (only a restart of the server puts it in force)"
@@ -144,6 +178,37 @@ def _print_changes(changes: Sequence[Doc], output: Output, nothing: str) -> None
         if one["does"] not in _SIGN:
             for line in differences(one["before"] or {}, one["after"] or {}):
                 say(f"    {line}")
+
+    _print_glue([one for one in changes if one.get("on") == "glue"])
+
+
+def _print_glue(changes: Sequence[Doc]) -> None:
+    """What is different on AWS Glue, member by member, and what is there and not ours, in a line."""
+    for one in changes:
+        if one["does"] == _UNMANAGED:
+            continue
+        drift = "  (drift: somebody changed it on AWS)" if one["drift"] else ""
+        say(f"{_SIGN.get(one['does'], '~')} glue {one['kind']} {one['name']}: {one['does']}{drift}")
+        if one["does"] not in _SIGN:
+            for line in differences(_flat(one["before"] or {}), _flat(one["after"] or {})):
+                say(f"    {line}")
+        if one["kept"]:
+            say(f"    kept as on AWS: {', '.join(one['kept'])}")
+    others = [f"{one['kind']} {one['name']}" for one in changes if one["does"] == _UNMANAGED]
+    if others:
+        shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+        say(f"? on Glue, not in headgate.yaml, and left alone: {shown}  (`headgate import glue` writes them down)")
+
+
+def _flat(members: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Members within members by their whole names: `Command.ScriptLocation`."""
+    flat: dict[str, Any] = {}
+    for name, value in members.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(_flat(value, f"{before}{name}."))
+        else:
+            flat[before + name] = value
+    return flat
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

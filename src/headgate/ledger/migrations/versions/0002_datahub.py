@@ -19,7 +19,28 @@ def upgrade() -> None:
     _dead_letters()
     _glue()
     _callbacks()
+    _glue_applied()
     _first_starts()
+    _watches()
+
+
+def _watches() -> None:
+    """What was seen in watched catalogs."""
+    op.create_table(
+        "catalog_watch",
+        sa.Column("trigger", sa.String(), nullable=False),
+        sa.Column("next_look", sa.Double(), nullable=False),
+        sa.Column("looked_at", sa.Double(), nullable=True),
+        sa.Column("comparable", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("trigger"),
+    )
+    op.create_table(
+        "watched_table",
+        sa.Column("trigger", sa.String(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("trigger", "name"),
+    )
 
 
 def _first_starts() -> None:
@@ -96,6 +117,21 @@ def _glue() -> None:
         sa.Column("expires_at", sa.Double(), nullable=True),
         sa.Column("revoked_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+    )
+
+
+def _glue_applied() -> None:
+    """What was last applied on AWS Glue itself."""
+    op.create_table(
+        "glue_applied",
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("members", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=True),
+        sa.Column("made", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("place", "kind", "name"),
     )
 
 

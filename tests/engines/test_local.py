@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import sys
@@ -18,6 +19,7 @@ from headgate.errors import EngineRefused, EngineUnavailable, NotFound
 from headgate.job import Lake
 from headgate.model import Json, RunState, StoredObject
 from headgate.ports import Ending, Order
+from headgate.processes import environment
 
 from .orders import Recorder, order, until
 
@@ -83,7 +85,7 @@ def test_the_environment_is_an_allow_list(local: Local) -> None:
     ours = {name for name in seen if name.startswith("HEADGATE_")}
     allowed = {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", "LANGUAGE"}
 
-    assert seen["WAREHOUSE_PASSWORD"] == SECRET
+    assert seen["WAREHOUSE_PASSWORD"] == "****", "it is there, and the log does not tell it"
     assert set(seen) - ours - allowed - {name for name in seen if name.startswith("LC_")} == {
         "PYTHONUNBUFFERED",
         "WAREHOUSE_PASSWORD",
@@ -91,6 +93,37 @@ def test_the_environment_is_an_allow_list(local: Local) -> None:
     assert "not-for-jobs" not in log
     names = "HOME RUN_ID JOB ARGUMENTS RESULT PROGRESS LAKE ATTEMPT"
     assert ours == {f"HEADGATE_{name}" for name in names.split()}
+
+
+KINDS = {
+    "command": ["python", "-c", "import base64, os; v = os.environ['WAREHOUSE_PASSWORD']; "
+                "print(v, base64.b64encode(v.encode()).decode(), os.environ['LC_TEST'], len(v))"],
+    "script": "tells.py",
+    "run": "telling.tell",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_what_a_variable_s_name_calls_a_secret_is_masked_in_the_log(local: Local, kind: str) -> None:
+    """Plain and in base64; the job itself has the value, and the rest of its log is as it was written."""
+    body = KINDS["command"][2]
+    local.write("tells.py", body)
+    local.write("telling.py", "def tell(context):\n    " + body)
+    ending, log = local.run({kind: KINDS[kind], "env": ["WAREHOUSE_PASSWORD", "LC_TEST"]})
+
+    assert ending.state is RunState.SUCCEEDED
+    assert SECRET not in log
+    assert base64.b64encode(SECRET.encode()).decode()[:-4] not in log
+    assert log.startswith("****")
+    assert log.rstrip().endswith(f" C {len(SECRET)}")
+
+
+def test_which_names_call_their_value_a_secret() -> None:
+    """The words people use for it; an id of a key, a user or a path is none."""
+    secret = ["DB_PASSWORD", "PGPASSWORD", "API_KEY", "APIKEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "TLS_PASSPHRASE",
+              "SLACK_CREDENTIALS", "db_passwd", "KEY"]  # fmt: skip
+    plain = ["AWS_ACCESS_KEY_ID", "USER", "KEYBOARD", "MONKEYS", "DATABASE", "KEY_COLUMN", "REGION"]
+    assert environment.private([*secret, *plain]) == secret
 
 
 def test_no_secret_is_written_to_disk_or_argv(local: Local) -> None:

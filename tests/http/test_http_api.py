@@ -394,7 +394,12 @@ def test_the_api_need_not_describe_itself(tmp_path: Path, *, described: bool) ->
     world = World(tmp_path, project=f"{PROJECT}api_docs: {str(described).lower()}\n")
     try:
         statuses = [world.call("GET", f"{API}/{name}").status_code for name in ("docs", "openapi.json", "jobs")]
+        run = world.start("views").id
+        paths = ["/headgate/", f"/headgate/runs/{run}", "/headgate/rules", "/headgate/nothing"]
+        paths.append(f"/headgate/dataset/{DATASET}")
+        found = [world.call("GET", path, headers={"accept": "text/html"}).text for path in paths]
     finally:
         world.close()
 
     assert statuses == ([200, 200, 200] if described else [404, 404, 200])
+    assert ["/headgate/api/v1/docs" in one for one in found] == [described] * len(paths), "no link leads nowhere"

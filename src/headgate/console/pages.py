@@ -69,6 +69,7 @@ def _environment() -> Environment:
         "job_line": picture.job_line,
         "job_look": picture.job_look,
         "can_leave": False,
+        "api_docs": False,  # whether the API describes itself here
     }
     for helper in (
         words.cause_words, words.cut, words.duration_words, words.moment_words, words.outcome_words, words.size_words,
@@ -115,6 +116,7 @@ def home_page(gate: Gate, wanted: views.Wanted, *, live: str, older: Callable[[i
         live=live,
         older=older(home.next) if home.next is not None else "",
         can_leave=can_leave,
+        api_docs=gate.settings.api_docs,
     )
 
 
@@ -156,6 +158,7 @@ def run_page(
         log_url=log_url(page.run),
         attempt=attempt,
         can_leave=can_leave,
+        api_docs=gate.settings.api_docs,
     )
 
 
@@ -174,6 +177,7 @@ def dataset_page(gate: Gate, urn: str, *, can_leave: bool) -> str:
         frontend=page.frontend,
         runs=Markup(_render("_runs.html", runs=page.runs, wanted=none)),  # noqa: S704 - a template's own output
         can_leave=can_leave,
+        api_docs=gate.settings.api_docs,
     )
 
 
@@ -188,6 +192,7 @@ def rules_page(
     urn: str,
     found: Shape | None,
     can_leave: bool,
+    api_docs: bool,
 ) -> str:
     """The rules, and (with `found`) which of them wins for the dataset `urn`."""
     return _render(
@@ -199,6 +204,7 @@ def rules_page(
         urn=urn,
         found=found,
         can_leave=can_leave,
+        api_docs=api_docs,
     )
 
 
@@ -206,9 +212,10 @@ def login_page(*, following: str, problem: str = "") -> str:
     return _render("login.html", next=following, problem=problem)
 
 
-def problem_page(status: int, message: str) -> str:
+def problem_page(status: int, message: str, *, api_docs: bool = False) -> str:
     """An error for people: what happened and where to go."""
-    return _render("problem.html", title=_TITLES.get(status, "That did not work"), message=message)
+    title = _TITLES.get(status, "That did not work")
+    return _render("problem.html", title=title, message=message, api_docs=api_docs)
 
 
 def docs_page(document: Mapping[str, Any]) -> str:
@@ -226,7 +233,8 @@ def docs_page(document: Mapping[str, Any]) -> str:
 
     # an OpenAPI document leaves out what it has nothing to say about
     environment = _environment().overlay(undefined=_Silent)
-    return environment.get_template("docs.html").render(document=document, kind=_kind, properties=properties)
+    template = environment.get_template("docs.html")
+    return template.render(document=document, kind=_kind, properties=properties, api_docs=True)
 
 
 class _Silent(Undefined):

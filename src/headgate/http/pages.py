@@ -30,8 +30,8 @@ def wants_page(path: str, headers: Headers) -> bool:
     return page and b"text/html" in headers.get(b"accept", b"")
 
 
-def problem_page(status: int, message: str) -> Response:
-    return HTMLResponse(pages.problem_page(status, message), status)
+def problem_page(status: int, message: str, *, api_docs: bool = False) -> Response:
+    return HTMLResponse(pages.problem_page(status, message, api_docs=api_docs), status)
 
 
 # -- the flow and the runs

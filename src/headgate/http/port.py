@@ -207,7 +207,7 @@ def build(gate: Gate, *, readiness: Readiness, host: str, port: int) -> Port:
         app.include_router(gms.router)
         most = gms.most
     docs.describe(app, API)
-    _answer_errors(app)
+    _answer_errors(app, api_docs=gate.settings.api_docs)
     _count_ends(gate, metrics)
     return Port(app, app.state.events, guard, _proxy(gate), most)
 
@@ -232,13 +232,13 @@ def _count_ends(gate: Gate, metrics: Metrics) -> None:
     gate.ledger.announce = counted
 
 
-def _answer_errors(app: FastAPI) -> None:
+def _answer_errors(app: FastAPI, *, api_docs: bool) -> None:
     """No error leaves in a framework's own words."""
 
     async def ours(request: Request, error: Exception) -> Response:
         found = cast("HeadgateError", error)
         if pages.wants_page(request.url.path, dict(request.scope["headers"])):
-            return pages.problem_page(status_of(found), str(found))
+            return pages.problem_page(status_of(found), str(found), api_docs=api_docs)
         return refusal(found)
 
     async def fields(request: Request, error: Exception) -> Response:
@@ -248,7 +248,7 @@ def _answer_errors(app: FastAPI) -> None:
     async def routing(request: Request, error: Exception) -> Response:
         found = cast("HTTPException", error)
         if found.status_code == 404 and pages.wants_page(request.url.path, dict(request.scope["headers"])):
-            return pages.problem_page(404, f"there is no page {request.url.path}")
+            return pages.problem_page(404, f"there is no page {request.url.path}", api_docs=api_docs)
         if found.status_code == 405:
             allowed = _allowed(app, request.scope)
             message = f"{request.method} is not for {request.url.path}; it takes {' and '.join(allowed)}"

@@ -106,6 +106,7 @@ def page(request: Request, gate: TheGate, urn: Annotated[Text, Query()] = "") ->
         urn=urn,
         found=_explained(gate, urn),
         can_leave=caller.by == "cookie",
+        api_docs=gate.settings.api_docs,
     )
     return HTMLResponse(html, headers={"cache-control": "no-store"})
 

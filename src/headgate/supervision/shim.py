@@ -88,7 +88,7 @@ class _Shim:
                 cgroups, str(spec["id"]), memory=spec.get("memory"), cpu=spec.get("cpu")
             )
         try:
-            log = self._open_log()
+            log = self._open_log(environ)
             held = None if starting.simple(spec) else self._fork(environ, log, enforced)
         except OSError as error:
             records.write(self.directory, records.SHIM, shim)
@@ -115,11 +115,12 @@ class _Shim:
             self.pump.start()  # a thread, and so only now: nothing is forked from here on
         self._watch()
 
-    def _open_log(self) -> int:
+    def _open_log(self, environ: dict[str, str]) -> int:
         """What the job writes to: its log, or with secrets a pipe whose other end masks what goes to the log."""
         log = starting.open_log(self.directory, str(self.spec.get("note") or ""))
         plain = self.spec.get("plain") or ()
         masked = [value for name, value in self.secrets.items() if name not in plain]
+        masked += [environ[name] for name in self.spec.get("masked") or () if environ.get(name)]
         if not masked:
             return log
         from headgate.supervision.pumping import Pump  # noqa: PLC0415 -- most shims need none, and stay small

@@ -154,6 +154,7 @@ class Supervisor:
             "argv": list(work.argv),
             "executable": work.executable,
             "plain": list(work.plain),
+            "masked": list(work.masked),
         }
         if not work.call:
             return self._launchers.command(directory, spec, work.environ, work.secrets)

@@ -121,6 +121,7 @@ class LocalEngine:
             memory=target.memory,
             cpu=target.cpu,
             timeout=time_limit(order),
+            masked=environment.private(target.env),
         )
 
     def _environment(self, order: Order, target: Target, directory: Path) -> dict[str, str]:

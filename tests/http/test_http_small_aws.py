@@ -11,7 +11,7 @@ from urllib.parse import quote
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from served import PROJECT, World, serving
@@ -206,3 +206,15 @@ def test_functions_are_no_jobs_of_glues_lists(open_to_all: World) -> None:
     assert [one for page in names for one in page] == ["a/b <i>&", "ingest", "picky", "views"]
     told = open_to_all.call("GET", "/headgate/api/v1/jobs").json()["items"]
     assert "function:echo" in [one["name"] for one in told]
+
+
+def test_lambdas_waiters_find_a_function_ready(open_to_all: World) -> None:
+    """At the first look, each of the three that ask whether it can be invoked; of none that is not there."""
+    with serving(open_to_all) as url:
+        functions = client("lambda", url, "any", "any")
+        for name in ("function_exists", "function_active", "function_active_v2", "function_updated_v2"):
+            functions.get_waiter(name).wait(FunctionName="echo", WaiterConfig={"Delay": 0, "MaxAttempts": 1})
+        with pytest.raises(WaiterError, match="Max attempts exceeded"):
+            functions.get_waiter("function_exists").wait(
+                FunctionName="none", WaiterConfig={"Delay": 0, "MaxAttempts": 2}
+            )

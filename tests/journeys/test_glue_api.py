@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-import httpx
 import pytest
-from botocore.exceptions import ClientError
 from cli.world import Project, address, environment, serving, until
+
+from headgate.project import read_project
 
 INGEST, VIEWS, TRIGGER = "csv-to-iceberg-ingestion", "create-views-dual-engine", "dual-engine-views-trigger"
 #: The seed's two jobs by its names, as quick commands.
@@ -24,15 +24,19 @@ jobs:
 triggers:
   {TRIGGER}:
     {{type: CONDITIONAL, predicate: {{conditions: [{{job: {INGEST}, state: SUCCEEDED}}]}}, actions: [{VIEWS}]}}
-inboxes: {{scripts: ./scripts}}
 """
-SCRIPT: Final = """
-import os, sys
+SCRIPTS: Final = ("glue_csv_to_iceberg.py", "glue_create_views_dual_engine.py")
+#: What scripts of workflows do on AWS.
+TOLD: Final = """
+import sys
+import boto3
 from awsglue.utils import getResolvedOptions
-options = getResolvedOptions(sys.argv, ["JOB_NAME", "raw_data_bucket"])
-print("ingesting", options["raw_data_bucket"], "for", options["JOB_NAME"])
-with open(os.path.join(os.getcwd(), "done"), "a") as file:
-    file.write(options["JOB_NAME"] + "\\n")
+options = getResolvedOptions(sys.argv, ["WORKFLOW_NAME", "WORKFLOW_RUN_ID"])
+glue = boto3.client("glue")
+here = {"Name": options["WORKFLOW_NAME"], "RunId": options["WORKFLOW_RUN_ID"]}
+properties = glue.get_workflow_run_properties(**here)["RunProperties"]
+print("events", properties["aws:eventIds"])
+glue.put_workflow_run_properties(RunProperties={"seen": properties["day"]}, **here)
 """
 ENVIRONMENT: Final = {
     "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_CONFIG_FILE": "/dev/null",
@@ -42,111 +46,77 @@ ENVIRONMENT: Final = {
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-class Cli:
-    """The aws command, pointed at a server by the environment alone."""
-
-    def __init__(self, url: str) -> None:
-        self._environ = environment({**ENVIRONMENT, "AWS_ENDPOINT_URL": url})
-
-    def __call__(self, line: str) -> Any:
-        """What a line of the seed answers, as JSON; it is typed as it stands there."""
-        done = self.run(line)
-        assert done.returncode == 0, (line, done.stderr)
-        return json.loads(done.stdout) if done.stdout.strip() else {}
-
-    def run(self, line: str) -> subprocess.CompletedProcess[str]:
-        words = line.split()
-        command = [str(Path(sys.executable).parent / words[0]), *words[1:]]
-        return subprocess.run(
-            command, env=self._environ, capture_output=True, text=True, timeout=90, check=False
-        )  # fmt: skip
-
-
-def test_the_seeds_commands_do_what_they_say(tmp_path: Path) -> None:
-    """S4-23 … S4-31 and S4-38, in the order a new user would type them, with the real command line."""
-    project = Project(tmp_path, SEED)
-    with serving(project):
-        url = address(project)
-        aws = Cli(url)
-        first = aws(f"aws glue start-job-run --job-name {INGEST} --region us-east-1")["JobRunId"]
-        assert first.startswith("jr_")
-        until(lambda: ended(url, VIEWS) == 1, "the trigger to fire")
-        shown = aws(f"aws glue get-trigger --name {TRIGGER} --region us-east-1")["Trigger"]
-        assert (shown["State"], shown["Type"]) == ("ACTIVATED", "CONDITIONAL")
-        assert shown["Predicate"]["Conditions"] == [
-            {"LogicalOperator": "EQUALS", "JobName": INGEST, "State": "SUCCEEDED"}
-        ]
-
-        aws(f"aws glue stop-trigger --name {TRIGGER} --region us-east-1")
-        aws(f"aws glue start-job-run --job-name {INGEST} --region us-east-1")
-        until(lambda: ended(url, INGEST) == 2, "both runs to succeed")
-        assert ended(url, VIEWS) == 1
-        aws(f"aws glue start-trigger --name {TRIGGER} --region us-east-1")
-        aws(f"aws glue start-job-run --job-name {VIEWS} --region us-east-1")
-        until(lambda: ended(url, VIEWS) == 2, "the views to be made by hand")
-        views = aws(f"aws glue get-job-runs --job-name {VIEWS} --max-results 10 --region us-east-1")["JobRuns"]
-        assert [one.get("TriggerName") for one in views] == [None, TRIGGER]
-        newest = aws(f"aws glue get-job-runs --job-name {INGEST} --max-results 1 --region us-east-1")
-        assert [one["JobRunState"] for one in newest["JobRuns"]] == ["SUCCEEDED"]
-        assert newest["JobRuns"][0]["Id"] != first
-
-        names = [one["Name"] for one in aws("aws glue get-triggers --region us-east-1")["Triggers"]]
-        assert names == [TRIGGER]
-        aws(f"aws glue delete-trigger --name {TRIGGER} --region us-east-1")
-        gone = aws.run(f"aws glue start-trigger --name {TRIGGER} --region us-east-1")
-        assert gone.returncode in (254, 255)
-        assert "(EntityNotFoundException) when calling the StartTrigger operation" in gone.stderr
-        unsigned = aws.run("aws glue list-jobs --no-sign-request --region us-east-1")
-        assert json.loads(unsigned.stdout)["JobNames"] == [VIEWS, INGEST]
-
-
-def ended(url: str, job: str) -> int:
-    """How many runs of the job have SUCCEEDED; none of them ends otherwise."""
-    found = httpx.get(f"{url}/headgate/api/v1/runs", params={"job": job}, timeout=30, trust_env=False).json()["items"]
-    assert all(one["state"] in ("WAITING", "STARTING", "RUNNING", "SUCCEEDED") for one in found), found
-    return sum(one["state"] == "SUCCEEDED" for one in found)
-
-
 @pytest.mark.parametrize("mode", ["any", "triggered"])
 def test_a_workflow_of_jobs_is_built_through_boto3_alone(tmp_path: Path, mode: str) -> None:
-    """Glue scripts in a bucket, jobs, a conditional trigger; it fires for direct starts only where it is to."""
-    project = Project(tmp_path, f"{SEED}conditional_fires_for: {mode}\n")
+    """The reference workflow: two scripts, a trigger, a CSV; a direct start fires it only where it is to."""
+    project = Project(tmp_path, f"inboxes: {{raw-data: ./inbox, scripts: ./scripts}}\nconditional_fires_for: {mode}\n")
     (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts" / "job.py").write_text(SCRIPT, "utf-8")
+    for script in SCRIPTS:
+        (tmp_path / "scripts" / script).write_bytes(read_project()[f"jobs/{script}"])
+    (tmp_path / "scripts" / "told.py").write_text(TOLD, "utf-8")
     with serving(project):
         glue: Any = boto3.client("glue", endpoint_url=address(project), region_name="us-east-1",
                                  aws_access_key_id="any", aws_secret_access_key="any")  # fmt: skip
-        for name in ("load", "report"):
+        for name, script in ((INGEST, SCRIPTS[0]), (VIEWS, SCRIPTS[1]), ("told", "told.py")):
             glue.create_job(
-                Name=name, Role="arn:aws:iam::123456789012:role/glue",
-                Command={"Name": "glueetl", "ScriptLocation": "s3://scripts/job.py"},
-                DefaultArguments={"--raw_data_bucket": "raw"}, ExecutionProperty={"MaxConcurrentRuns": 2},
+                Name=name, Role="arn:aws:iam::123456789012:role/glue", JobRunQueuingEnabled=True,
+                Command={"Name": "glueetl", "ScriptLocation": f"s3://scripts/{script}"},
+                DefaultArguments={"--database_name": "collections"},
             )  # fmt: skip
-        glue.create_trigger(
-            Name="then", Type="CONDITIONAL", StartOnCreation=True, Actions=[{"JobName": "report"}],
-            Predicate={"Conditions": [{"LogicalOperator": "EQUALS", "JobName": "load", "State": "SUCCEEDED"}]},
-        )  # fmt: skip
-        glue.create_trigger(Name="go", Type="ON_DEMAND", Actions=[{"JobName": "load"}])
-        run = glue.start_job_run(JobName="load")["JobRunId"]
-        over(glue, "load", run)
+        glue.create_trigger(Name=TRIGGER, **after(INGEST, VIEWS))
+        glue.create_trigger(Name="go", Type="ON_DEMAND", Actions=[{"JobName": INGEST}])
+
+        project.drop("collections-data/1.csv", "series_id,value\nFRY9C,1.5\n")
+        run = glue.start_job_run(JobName=INGEST)["JobRunId"]
+        over(glue, INGEST, run)
         if mode == "triggered":
-            assert glue.get_job_runs(JobName="report")["JobRuns"] == []
+            assert glue.get_job_runs(JobName=VIEWS)["JobRuns"] == []
             glue.start_trigger(Name="go")
 
-        def reports() -> list[Any]:
-            return list(glue.get_job_runs(JobName="report")["JobRuns"])
+        def followed() -> list[Any]:
+            return list(glue.get_job_runs(JobName=VIEWS)["JobRuns"])
 
-        [report] = until(reports, "the conditional trigger to fire")
-        shown = over(glue, "report", report["Id"])
-        assert shown["TriggerName"] == "then"
-        assert [one["JobName"] for one in shown["PredecessorRuns"]] == ["load"]
-        assert (tmp_path / "done").read_text("utf-8").splitlines()[-1] == "report"
-        log = (project.home / "logs" / run / "log").read_text("utf-8")
-        assert "ingesting raw for load" in log
-        with pytest.raises(ClientError) as caught:
-            glue.get_job_run(JobName="load", RunId="jr_none")
-        assert isinstance(caught.value, glue.exceptions.EntityNotFoundException)
+        [views] = until(followed, "the conditional trigger to fire")
+        shown = over(glue, VIEWS, views["Id"])
+        assert shown["TriggerName"] == TRIGGER
+        assert [one["JobName"] for one in shown["PredecessorRuns"]] == [INGEST]
+        if mode == "triggered":
+            _by_a_workflow(project, glue)
+        found = project.json("lake", "query", "SELECT count(*) AS n FROM collections.fry9c_report_view")
+        assert found == [{"n": 2 if mode == "triggered" else 1}]
+        with pytest.raises(glue.exceptions.EntityNotFoundException):
+            glue.get_job_run(JobName=INGEST, RunId="jr_none")
         glue.close()
+
+
+def _by_a_workflow(project: Project, glue: Any) -> None:
+    """A file starts it; its script reads the run's properties by boto3, with nothing said of where Glue is."""
+    glue.create_workflow(Name="hub", DefaultRunProperties={"day": "monday"})
+    glue.create_trigger(
+        Name="arrived", Type="EVENT", WorkflowName="hub", StartOnCreation=True, Actions=[{"JobName": INGEST}],
+        Tags={"headgate:s3": "s3://raw-data/collections-data/", "headgate:suffix": ".csv"},
+    )  # fmt: skip
+    glue.create_trigger(Name="then", WorkflowName="hub", **after(INGEST, VIEWS, "told"))
+    project.drop("collections-data/2.csv", "series_id,value\nFRY9C,2.5\n")
+
+    def completed() -> Any:
+        return next((one for one in glue.get_workflow_runs(Name="hub")["Runs"] if one["Status"] == "COMPLETED"), None)
+
+    shown = until(completed, "the workflow's run to be over")
+    statistics = shown["Statistics"]
+    assert (statistics["TotalActions"], statistics["SucceededActions"]) == (3, 3), shown
+    assert shown["WorkflowRunProperties"]["seen"] == "monday"
+    [told] = glue.get_job_runs(JobName="told")["JobRuns"]
+    log = (project.home / "logs" / told["Id"] / "log").read_text("utf-8")
+    assert f"events {shown['WorkflowRunProperties']['aws:eventIds']}" in log
+
+
+def after(watched: str, *started: str) -> dict[str, Any]:
+    """What makes a conditional trigger."""
+    return {
+        "Type": "CONDITIONAL", "StartOnCreation": True, "Actions": [{"JobName": one} for one in started],
+        "Predicate": {"Conditions": [{"LogicalOperator": "EQUALS", "JobName": watched, "State": "SUCCEEDED"}]},
+    }  # fmt: skip
 
 
 def over(glue: Any, job: str, run: str) -> Mapping[str, Any]:

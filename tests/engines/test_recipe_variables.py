@@ -65,7 +65,20 @@ def test_variables_that_a_run_brings() -> None:
     found = given(FILE, brought, SAME="resolved")
 
     assert found.values == {"LEVEL": "DEBUG", "API_KEY": "k", "SAME": "resolved"}
+    assert (found.quiet, found.brought) == ((), ("LEVEL", "API_KEY", "SAME"))
     assert list(found.plain) == ["LEVEL"]
+
+
+def test_who_says_what_a_variable_is() -> None:
+    """A job's `env` before our own login at DataHub, that before what a run brings, and that before our AWS keys."""
+    bare = {"source": {"type": "glue", "config": {}}}
+    server = Server(url="http://gms", token="t0ken")
+    brought = {"DATAHUB_GMS_TOKEN": "another", "AWS_SECRET_ACCESS_KEY": "brought", "OTHER": "brought"}
+    found = given(bare, Target(variables=brought, env=("OTHER",)), server=server)
+
+    assert (found.quiet, found.brought) == (("DATAHUB_GMS_TOKEN",), ("AWS_SECRET_ACCESS_KEY",))
+    assert found.values == {"DATAHUB_GMS_TOKEN": "t0ken", "AWS_SECRET_ACCESS_KEY": "brought"}
+    assert found.environ["OTHER"] == "x"
 
 
 def test_which_values_need_no_mask() -> None:

@@ -20,20 +20,28 @@ import pytest
 from cli.world import Project, address, noted, serving, until
 from fakes.gms import CLIENT_ID, FakeGms
 from secret_forms import held, in_processes, on_disk, written
+from services.moto import REGION, moto
+
+from headgate.aws.clients import load
 
 #: So that this run's secrets are no other's on the same machine.
 MARK = secrets.token_hex(4)
-#: From our own store, from a file, from DataHub, and from the server's environment.
+#: From our own store, a file, DataHub, the server's environment, and AWS's parameters, one of an older version.
 SECRETS = {
     "OF_STORE": 'l3aky/s3cr3t+of é"the\\store&=' + MARK,
     "OF_FILES": "tok3n-of-the-files-" + MARK,
     "OF_DATAHUB": "k3y/of:datahub'tis" + MARK,
     "OF_ENV_PASSWORD": MARK + "p4ss w0rd/of+the:environment",
+    "OF_SSM": "p4rameter/of=the+store-" + MARK,
+    "OF_SSM_OLD": "an older+p4rameter/" + MARK,
 }
 #: What the server and the recipe need to be let in elsewhere.
 OURS, SINKS, CLIENTS = f"t0ken-of-operators-{MARK}", f"t0ken-of-the-sink-{MARK}", f"cl1ent-{MARK}"
+AWS, SESSION = f"aws/s3cret+key-{MARK}", f"aws/sess1on+token=={MARK}"
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
-TOKENS = {"ours": OURS, "of the sink": SINKS, "of the system client": CLIENTS, "the key": KEY}
+TOKENS = {"ours": OURS, "of the sink": SINKS, "of the system client": CLIENTS, "the key": KEY,
+          "AWS's key": AWS, "AWS's session": SESSION}  # fmt: skip
+LET_IN = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 BEARER = {"Authorization": f"Bearer {OURS}"}
 API = "/headgate/api/v1"
 CONFIGURATION = """\
@@ -41,7 +49,12 @@ jobs:
   leaky: {engine: recipe, recipe: leaky.json, max_retries: 0}
   missing: {engine: recipe, recipe: missing.json, max_retries: 3}
 secrets:
-  providers: [store, {files: mounted}, {env: [OF_ENV_*]}, datahub]
+  providers:
+    - store
+    - {files: mounted}
+    - {env: [OF_ENV_*]}
+    - {ssm: {names: {OF_SSM: /prod/it, OF_SSM_OLD: "/prod/it:1"}, region: us-east-1}}
+    - datahub
 """
 RECIPE = {
     "source": {
@@ -50,6 +63,8 @@ RECIPE = {
             "password": "${OF_STORE}",
             "uri": "postgresql://me:${OF_ENV_PASSWORD}@host/db",
             "headers": {"Authorization": "Bearer ${OF_FILES}", "x-key": "${OF_DATAHUB}"},
+            "parameters": ["${OF_SSM}", "${OF_SSM_OLD}"],
+            "aws_region": "us-east-1",
         },
     },
     "sink": {"type": "datahub-rest", "config": {"token": "${OF_ENV_TOKEN}", "mode": "SYNC", "endpoint": "RESTLI"}},
@@ -59,6 +74,7 @@ SOURCE = """
 import base64, json, os, subprocess, sys, time
 from pathlib import Path
 from urllib.parse import quote, quote_plus
+import boto3
 from datahub.emitter.mcp import MetadataChangeProposalWrapper
 from datahub.ingestion.api.source import Source, SourceReport
 from datahub.metadata.schema_classes import DatasetPropertiesClass
@@ -84,7 +100,10 @@ class Leaky(Source):
             self.config["uri"].partition("me:")[2].rpartition("@")[0],
             self.config["headers"]["Authorization"].partition(" ")[2],
             self.config["headers"]["x-key"],
+            *self.config["parameters"],
         ]
+        found = boto3.Session().get_credentials()  # as DataHub's sources for AWS come to them
+        secrets += [found.secret_key, found.token]
         for secret in secrets:
             forms = [secret, repr(secret), quote(secret), quote_plus(secret), json.dumps(secret),
                      json.dumps(json.dumps({"inner": secret})), base64.b64encode(secret.encode()).decode(),
@@ -102,19 +121,21 @@ class Leaky(Source):
                 entityUrn=f"urn:li:dataset:(urn:li:dataPlatform:hive,db.{name},PROD)",
                 aspect=DatasetPropertiesClass(name=name, description="harmless"),
             ).as_workunit()
-        # a forked process shows no environment of its own, but what it starts does
-        lasting = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+        # a forked process shows no environment of its own, but what it starts does, and more so with a copy of it
+        wait = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+        lasting = [subprocess.Popen(wait, stdin=subprocess.PIPE, env=environ) for environ in (None, {**os.environ})]
         (HERE / "begun").touch()
         while not (HERE / "go-on").exists():
             time.sleep(0.02)
-        lasting.communicate()
+        for one in lasting:
+            one.communicate()
         print("still here", flush=True)
         raise RuntimeError("cannot log in with " + json.dumps(self.config))
 """
 
 
 @pytest.fixture(scope="module")
-def leaky(tmp_path_factory: pytest.TempPathFactory, gms: FakeGms) -> Iterator[Project]:
+def leaky(tmp_path_factory: pytest.TempPathFactory, gms: FakeGms, parameters: str) -> Iterator[Project]:
     """A server of a project whose recipe leaks, before a DataHub. The test itself leaves no secret on disk."""
     gms.aspects.put("urn:li:dataHubSecret:OF_DATAHUB", "dataHubSecretValue",
                     {"name": "OF_DATAHUB", "value": SECRETS["OF_DATAHUB"]})  # fmt: skip
@@ -129,13 +150,25 @@ def leaky(tmp_path_factory: pytest.TempPathFactory, gms: FakeGms) -> Iterator[Pr
     environ = {
         "DATAHUB_GMS_URL": gms.url, "DATAHUB_SYSTEM_CLIENT_ID": CLIENT_ID, "DATAHUB_SYSTEM_CLIENT_SECRET": CLIENTS,
         "OF_ENV_PASSWORD": SECRETS["OF_ENV_PASSWORD"], "OF_ENV_TOKEN": SINKS, "HEADGATE_TOKEN": OURS,
-        "HEADGATE_SECRETS_KEY": KEY,
+        "HEADGATE_SECRETS_KEY": KEY, "AWS_ENDPOINT_URL": parameters, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": AWS, "AWS_SESSION_TOKEN": SESSION, "AWS_EC2_METADATA_DISABLED": "true",
     }  # fmt: skip
     with serving(project, env=environ):
         url = f"{address(project)}{API}/secrets/OF_STORE"
         kept = httpx.put(url, headers=BEARER, json={"value": SECRETS["OF_STORE"]}, timeout=20, trust_env=False)
         assert kept.is_success, kept.text
         yield project
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Iterator[str]:
+    """The URL of an AWS that has a parameter in two versions."""
+    with moto() as url:
+        store: Any = load()[0].Session(**LET_IN, region_name=REGION).client("ssm", endpoint_url=url)
+        for value in (SECRETS["OF_SSM_OLD"], SECRETS["OF_SSM"]):
+            store.put_parameter(Name="/prod/it", Value=value, Type="SecureString", Overwrite=True)
+        store.close()
+        yield url
 
 
 @pytest.fixture(scope="module")

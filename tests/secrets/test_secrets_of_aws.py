@@ -104,6 +104,31 @@ def test_parameters_by_name_by_arn_and_by_member(clients: Clients) -> None:
     assert {name: found.get(name) for name in "ABCD"} == {"A": "value-0", "B": VALUE, "C": "not-secure", "D": None}
 
 
+class Told(Clients):
+    """Answers with these parameters."""
+
+    def __init__(self, *parameters: dict[str, Any]) -> None:
+        super().__init__()
+        self.parameters = list(parameters)
+
+    def call(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return {"Parameters": self.parameters}
+
+
+@pytest.mark.parametrize("selected", [True, False], ids=["AWS", "moto, which tells no selector"])
+def test_versions_and_labels_of_a_parameter(selected: bool) -> None:
+    """Each is told by the same name: without a version the newest is meant, with one that one, however they come."""
+    arn = "arn:aws:ssm:us-east-1:123456789012:parameter/a"
+    newest = {"Name": "/a", "ARN": arn, "Value": "newest", "Version": 12}
+    first = {"Name": "/a", "ARN": arn, "Value": "first", "Version": 2, **({"Selector": ":2"} if selected else {})}
+    label = {"Name": "/a", "ARN": arn, "Value": "label", "Version": 7, "Selector": ":good"}
+    names = {"NEW": "/a", "OLD": "/a:2", "GOOD": "/a:good", "BY_ARN": f"{arn}:2", "NONE": "/a:3", "OTHER": "/b:2"}
+
+    for told in ([newest, first, label], [label, first, newest]):
+        found = Parameters(clients=Told(*told), names=names).find(list(names), until=soon())
+        assert found == {"NEW": "newest", "OLD": "first", "GOOD": "label", "BY_ARN": "first"}
+
+
 def test_missing_at_aws_goes_on_to_the_next_and_is_told_with_its_id(clients: Clients) -> None:
     """As looked for: under AWS's own names."""
     providers = [SecretsManager(clients=clients, prefix="prod/"), Parameters(clients=clients, prefix="/prod/")]

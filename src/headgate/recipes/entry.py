@@ -19,7 +19,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
-from headgate.recipes import awsing, own, reporting, targeted, text
+from headgate.recipes import awsing, own, quietly, reporting, targeted, text
 from headgate.supervision import calling, records
 from headgate.supervision.masking import Masker
 
@@ -43,20 +43,22 @@ class Order(TypedDict):
 _FOR_GOOD: Final = frozenset({"ConfigurationError", "ValidationError", "Invalid", "KeyError", "ModuleNotFoundError"})
 
 
-def ingest(quiet: str = "") -> int:
+def ingest(quiet: str = "", brought: str = "") -> int:
     """Run the recipe of this run; answers the exit code.
 
     Args:
-        quiet: names, with commas between, of handed-over values that libraries look for in the environment. They are
-            put into this process's own, where neither its children's `/proc` nor anybody else's view of it has them.
+        quiet: names, with commas between, of handed-over values that libraries look for in the environment. They find
+            them; neither `/proc` nor what the recipe starts does (`headgate.recipes.quietly`).
+        brought: the same of variables that whoever asked for the run brought along: these are the process's, and those
+            of what it starts.
     """
     values = calling.secrets()
     folder = Path(os.environ["HEADGATE_RESULT"]).parent
     order: Order = json.loads((folder / ORDER).read_text("utf-8"))
     hidden = {name: value for name, value in values.items() if name not in order["plain"]}
     mask = Masker(hidden.values()).text
-    for name in filter(None, quiet.split(",")):
-        os.environ[name] = values[name]
+    os.environ.update({name: values[name] for name in filter(None, brought.split(","))})
+    quietly.hand({name: values[name] for name in filter(None, quiet.split(","))})
     # a stop ends the run with all that is open closed, and what was done so far reported; the grace is the limit
     signal.signal(signal.SIGTERM, _stopped)
     try:

@@ -46,10 +46,15 @@ def read_tables(given: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def fits(document: Mapping[str, Any]) -> bool:
+    """Whether the recipe's source is one that can be asked for some tables only."""
+    return bool(set(text.part_types(document)["source"]) & set(SOURCES))
+
+
 def check(document: Mapping[str, Any]) -> None:
     """Raises Invalid: the recipe's source is none that can be asked for some tables only."""
-    kinds = text.part_types(document)["source"]
-    if not set(kinds) & set(SOURCES):
+    if not fits(document):
+        kinds = text.part_types(document)["source"]
         raise Invalid(
             f"a run with {TABLES} needs a recipe with a source of type {' or '.join(SOURCES)}, found {', '.join(kinds)}"
         )

@@ -105,13 +105,26 @@ class Parameters(_OfAws):
         if isinstance(answer, Fault):
             _refuse(answer)
         found: dict[str, str] = {}
-        for one in cast("Sequence[Mapping[str, Any]]", answer.get("Parameters") or ()):
-            # one that was asked for by its ARN or with a version is told by its name alone
-            said = (str(one.get("Name")) + str(one.get("Selector") or ""), str(one.get("ARN")), str(one.get("Name")))
+        told = cast("Sequence[Mapping[str, Any]]", answer.get("Parameters") or ())
+        for one in sorted(told, key=lambda one: int(one.get("Version") or 0)):  # without a version the newest is meant
             for parameter in parameters:
-                if parameter in said and isinstance(one.get("Value"), str):
+                if _is(parameter, one) and isinstance(one.get("Value"), str):
                     found[parameter] = one["Value"]
         return found
+
+
+def _is(parameter: str, one: Mapping[str, Any]) -> bool:
+    """Whether this is what was asked for by a name or an ARN, perhaps with `:version` or `:label` behind it.
+
+    What was asked for is told by its name and ARN, without what was behind them; that is its selector.
+    """
+    selector = str(one.get("Selector") or "")
+    for known in (str(one.get("Name")), str(one.get("ARN"))):
+        if parameter == known:
+            return not selector
+        if parameter.startswith(f"{known}:"):
+            return parameter.removeprefix(known) == (selector or f":{one.get('Version')}")
+    return False
 
 
 def _member(text: str, key: str, where: str) -> str | None:

@@ -6,7 +6,8 @@ import importlib.metadata
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +92,8 @@ class RecipeEngine:
             document = target.document()
             if target.tables:
                 targeted.check(document)
+            elif changed := _changed(order, document):
+                target = replace(target, tables=changed)
             needed = self._requirements(target, document)
             found = values_of(document, self._resolver, foreign=target.foreign)
         except (Invalid, NotFound, Forbidden, CannotUnseal) as error:
@@ -126,10 +129,10 @@ class RecipeEngine:
 
     def _called(self, document: text.Document, needed: list[str], given: Handed) -> _Called:
         """What to call for it, and where: in a warm process, or in one that installs DataHub first."""
-        quiet = ",".join(given.quiet)
+        names = (",".join(given.quiet), ",".join(given.brought))
         python = self._environments.find(needed) if needed else ""
         if python is None:
-            arguments = (str(self._folder), json.dumps(needed), quiet)
+            arguments = (str(self._folder), json.dumps(needed), *names)
             return _Called(f"{building.__name__}:build", arguments, None, uv_variables(self._environ))
         types = text.part_types(document)
         named = [f"{part}={name}" for part, names in sorted(types.items()) for name in names]
@@ -140,7 +143,7 @@ class RecipeEngine:
             python=python,
             source=self._environments.source() if python else "",
         )
-        return _Called(f"{entry.__name__}:ingest", (quiet,), warm, {})
+        return _Called(f"{entry.__name__}:ingest", names, warm, {})
 
     def _work(self, order: Order, directory: Path, wanted: _Wanted) -> Work:
         target, document, given = wanted.target, wanted.document, wanted.given
@@ -163,3 +166,10 @@ class RecipeEngine:
             secrets=given.values,
             plain=plain,
         )
+
+
+def _changed(order: Order, document: text.Document) -> Sequence[str]:
+    """The tables whose change the run was started for, where its recipe can be asked for these alone."""
+    if not order.run.objects or not targeted.fits(document):
+        return ()
+    return tuple(dict.fromkeys(one.key for one in order.manifest() or () if one.in_catalog and "." in one.key))

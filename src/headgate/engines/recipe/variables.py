@@ -48,8 +48,9 @@ class Handed:
     """What a recipe's process is given."""
 
     environ: Mapping[str, str]  #: its environment, beside what every process has
-    values: Mapping[str, str] = field(repr=False)  #: in memory: the recipe's, and those of `quiet`
-    quiet: Sequence[str] = ()  #: names of values that libraries look for in the environment
+    values: Mapping[str, str] = field(repr=False)  #: in memory: the recipe's, and those of the next two
+    quiet: Sequence[str] = ()  #: names of values that libraries look for in the environment, and find in memory
+    brought: Sequence[str] = ()  #: names of variables that the run brings: its process sets them when it runs
     plain: Sequence[str] = ()  #: names of values that are no secrets
 
 
@@ -63,20 +64,29 @@ def handed(
 ) -> Handed:
     """Return what the recipe's process is given: its values, variables its job names, and AWS's where it wants them."""
     openly = {**_OWN, **environment.named(environ, target.env)}
-    quietly = dict(target.variables)
+    keys, login = dict[str, str](), dict[str, str]()
     if uses_aws(document):
         openly |= {name: value for name, value in environ.items() if name in _AWS or name.startswith(_AWS_PREFIX)}
-        quietly = {name: environ[name] for name in _AWS_SECRET if environ.get(name)} | quietly
+        keys = {name: environ[name] for name in _AWS_SECRET if environ.get(name)}
     if not document.get("sink"):
         there = server()
         if there.url:
             openly["DATAHUB_GMS_URL"] = there.url
         if there.token:
-            quietly[_TOKEN] = there.token
+            login[_TOKEN] = there.token
         elif there.client_id and there.client_secret:
             openly["DATAHUB_SYSTEM_CLIENT_ID"] = there.client_id
-            quietly["DATAHUB_SYSTEM_CLIENT_SECRET"] = there.client_secret
-    quietly = {name: value for name, value in quietly.items() if name not in openly}
+            login["DATAHUB_SYSTEM_CLIENT_SECRET"] = there.client_secret
+    # what a job names stands; then who we are at DataHub, which no run replaces; then what a run brings
+    login = {name: value for name, value in login.items() if name not in openly}
+    brought = {name: value for name, value in target.variables.items() if name not in openly and name not in login}
+    quietly = login | {name: value for name, value in keys.items() if name not in openly and name not in brought}
     # a recipe's own ${NAME} wins over a variable of that name, as whoever wrote it meant that one
     plain = [name for name in target.variables if name not in values and not _SECRET_NAME.search(name)]
-    return Handed(environ=openly, values={**quietly, **values}, quiet=tuple(quietly), plain=plain)
+    return Handed(
+        environ=openly,
+        values={**brought, **quietly, **values},
+        quiet=tuple(quietly),
+        brought=tuple(brought),
+        plain=plain,
+    )

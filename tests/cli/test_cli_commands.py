@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -287,3 +288,20 @@ def test_an_on_demand_trigger_is_started(project: Project) -> None:
     assert {one["id"] for one in found} == {one["run"] for one in fired["decisions"]}
     assert [(one["state"], one["cause"]["reason"]) for one in found] == [("SUCCEEDED", "try")] * 2
     assert "is EVENT" in project.fails(1, "triggers", "start", "uploaded")
+
+
+def test_the_audit_says_who_did_what_to_what_when_and_why(project: Project) -> None:
+    """Newest first, by the words it is asked with, as a table and as JSON; entries are only added."""
+    begun = datetime.now(UTC)
+    project.ok("triggers", "disable", "after-first", "--reason", "quarter end")
+    project.ok("triggers", "enable", "after-first")
+    found = project.json("audit", "--subject", "after-first", "--action", "trigger.")
+
+    assert [one["action"] for one in found] == ["trigger.enable", "trigger.disable", "trigger.create"]
+    assert found[1].keys() == {"at", "actor", "action", "subject", "reason", "detail"}
+    assert (found[1]["actor"], found[1]["reason"]) == ("urn:li:corpuser:local", "quarter end")
+    assert datetime.fromisoformat(found[1]["at"]) >= begun
+    assert project.json("audit", "--subject", "after-first", "--limit", "1") == found[:1]
+    assert project.json("audit", "--actor", "somebody") == []
+    assert project.json("audit", "--since", "2999-01-01") == []
+    assert "quarter end" in project.ok("audit", "--since", "1h", "--action", "trigger")

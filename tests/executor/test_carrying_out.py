@@ -13,6 +13,7 @@ from journeys.world import until
 
 from headgate.embedded.port import EmbeddedDataHub
 from headgate.executor import executor as working
+from headgate.flow.origin import Origin, origin_of
 from headgate.model import RunState
 from headgate.ports import Proposal
 
@@ -31,6 +32,7 @@ def test_a_request_is_run_and_told(tmp_path: Path, events: bool) -> None:
         assert (run.job, run.state, run.cause.actor) == (
             "ingestion:glue", RunState.SUCCEEDED, "urn:li:corpuser:alice",
         )  # fmt: skip
+        assert origin_of(run) is Origin.MANUAL_UI
         assert run.arguments["--request"] == urn
         assert "héllo" in told["report"]
         assert run.id in told["report"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -23,11 +25,13 @@ class Door:
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
+        self.logins: list[str] = []
         self.status = 204
         door = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                door.logins.append(self.headers.get("Authorization", ""))
                 door.bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 self.send_response(door.status)
                 self.end_headers()
@@ -105,3 +109,49 @@ def test_words_say_what_happened_to_what_and_what_to_do() -> None:
     assert f"headgate runs show {'jr_' + 'ab' * 6}" in said
     assert words("RECOVERED", PAYLOAD).startswith("a works again")
     assert title("RECOVERED", PAYLOAD) == "a: recovered"
+
+
+#: As docs/operations.md has them.
+SLACK = '{"text": {{ text | tojson }}}'
+JIRA = """\
+{"fields": {"project": {"key": "DATA"}, "issuetype": {"name": "Task"},
+            "summary": {{ (job ~ " ended " ~ state) | tojson }}, "description": {{ text | tojson }}}}
+"""
+
+
+def test_slacks_incoming_webhook_gets_what_it_takes(door: Door) -> None:
+    """A failure and a recovery, as the one field Slack needs; its characters arrive as they are."""
+    payload = {**PAYLOAD, "error": '<ü> & "quotes"'}
+    for kind in ("FAILED", "RECOVERED"):
+        Notifier("n", door.url, webhook=True, template=SLACK).report(kind, payload)
+
+    assert [json.loads(one) for one in door.bodies] == [
+        {"text": words("FAILED", payload)},
+        {"text": words("RECOVERED", payload)},
+    ]
+
+
+def test_jira_gets_an_issue_to_create(door: Door) -> None:
+    """Its REST API's body, and the login of the address as Basic, which is in no error."""
+    url = door.url.replace("http://", "http://me%40example.com:hush@") + "rest/api/2/issue"
+    Notifier("n", url, webhook=True, template=JIRA).report("FAILED", PAYLOAD)
+    door.status = 401
+    with pytest.raises(Unavailable) as told:
+        Notifier("n", url, webhook=True, template=JIRA).report("FAILED", PAYLOAD)
+
+    assert json.loads(door.bodies[0])["fields"] == {
+        "project": {"key": "DATA"},
+        "issuetype": {"name": "Task"},
+        "summary": "a ended FAILED",
+        "description": words("FAILED", PAYLOAD),
+    }
+    assert base64.b64decode(door.logins[0].removeprefix("Basic ")) == b"me@example.com:hush"
+    assert "hush" not in str(told.value)
+
+
+def test_the_pages_examples_are_these() -> None:
+    """Slack's and Jira's templates stand in docs/operations.md."""
+    page = "".join((Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8").split())
+
+    assert "".join(SLACK.split()) in page
+    assert "".join(JIRA.split()) in page

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from headgate.flow.origin import BY_HAND, BY_SCHEDULE, REQUEST
 from headgate.flow.targets import RECIPE, implicit_ingestion, longest
 from headgate.ledger.executions import Request
 from headgate.model import Job, Json
@@ -34,7 +35,6 @@ _ARGUMENTS: Final[Mapping[str, str]] = {
     "extra_pip_requirements": "--extra_pip_requirements",
     "extra_pip_plugins": "--extra_pip_plugins",
 }
-REQUEST: Final = "--request"  #: the argument that holds a run's request
 TASK: Final = "--task"
 
 
@@ -183,9 +183,9 @@ def cause_of(given: Mapping[str, Any]) -> tuple[str | None, str]:
     actor = given.get("actorUrn")
     source: Any = given.get("source")
     kind = cast("Mapping[str, Any]", source).get("type") if isinstance(source, Mapping) else None
-    how = "DataHub's schedule" if kind == SCHEDULED else "DataHub"
+    how = BY_SCHEDULE if kind == SCHEDULED else BY_HAND
     named = source_of(given)
-    return actor if isinstance(actor, str) else None, f"{how}: {named or given.get('task')}"[:2000]
+    return actor if isinstance(actor, str) else None, f"{how}{named or given.get('task')}"[:2000]
 
 
 def _urn(change: Mapping[str, Any]) -> str:

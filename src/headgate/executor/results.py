@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from headgate.executor.requests import ENTITY, REQUEST, RESULT, RUN_INGEST, TASK
+from headgate.executor.requests import ENTITY, RESULT, RUN_INGEST, TASK
+from headgate.flow.origin import REQUEST
 from headgate.model import Json, Run, RunState
 from headgate.ports import Message, Proposal
 

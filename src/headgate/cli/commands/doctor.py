@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from headgate.cli.client import Client, Doc, EventsWanted, RunsWanted
 from headgate.cli.ending import Failed
 from headgate.cli.options import AsOutput, Config
 from headgate.cli.printing import Output, print_json, say
-from headgate.errors import Invalid, Unavailable
+from headgate.errors import Invalid, InvalidConfiguration, Unavailable
 
 if TYPE_CHECKING:
     from headgate.aws import Clients
@@ -32,6 +33,7 @@ class What(StrEnum):
     S3 = "s3"
     AWS = "aws"
     DATAHUB = "datahub"
+    DONE = "done"
 
 
 class Asked:
@@ -62,6 +64,9 @@ class Asked:
     def events(self, *, prefix: str | None = None, door: str | None = None, most: int) -> Sequence[Doc]:
         return list(islice(self._client.events(EventsWanted(prefix=prefix, door=door)), most))
 
+    def explain(self, urn: str) -> Doc:
+        return self._client.explain(urn)
+
     def rules(self, *, stale: bool) -> Sequence[Doc]:
         return self._client.rules(stale=stale)
 
@@ -71,7 +76,8 @@ class Asked:
 
 def doctor(
     what: Annotated[
-        What | None, typer.Argument(metavar="[WHAT]", help="trigger NAME, s3, aws or datahub. Default: all of it.")
+        What | None,
+        typer.Argument(metavar="[WHAT]", help="trigger NAME, s3, aws, datahub, or done. Default: all but done."),
     ] = None,
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="The trigger's name.", autocompletion=completion.triggers)
@@ -103,7 +109,7 @@ def doctor(
     """Find out why something did not run: what is wrong, how one knows, and the command that mends it.
 
     Nothing is changed. The exit code is 0 when nothing is wrong, 1 when something is, 3 when something could not be
-    looked at.
+    looked at. `done` goes through the list of docs/datahub.md: what is done, and what is not yet.
     """
     if (what is What.TRIGGER) != (name is not None):
         raise Invalid("name the trigger after `doctor trigger` (see `headgate triggers list`), and nothing else")
@@ -160,18 +166,36 @@ def _far(
         yield from _of("aws", aws.diagnose(records, settings, clients))
     if what in (None, What.DATAHUB):
         yield from _of("datahub", _datahub(records, settings, clients, places))
+    if what is What.DONE:
+        yield from _of("done", _datahub(records, settings, clients, None))
 
 
-def _datahub(records: Asked, settings: Settings, clients: Clients, places: Places) -> list[Finding]:
+def _datahub(records: Asked, settings: Settings, clients: Clients, places: Places | None) -> list[Finding]:
+    """What is found of DataHub; without places the list of what is done."""
     from headgate.datahub import connect  # noqa: PLC0415 - as below
-    from headgate.doctor import datahub  # noqa: PLC0415
+    from headgate.doctor import datahub, done  # noqa: PLC0415
 
     client = connect(settings.datahub) if settings.datahub.configured else None
     try:
+        if places is None:
+            return done.diagnose(records, settings, client, clients, broken=_broken(settings))
         return datahub.diagnose(records, settings, client, clients, places=places)
     finally:
         if client is not None:
             client.close()
+
+
+def _broken(settings: Settings) -> str:
+    """What is wrong with the executor's file; "" where that holds, or there is none."""
+    from headgate.executor.pipeline_file import read_pipeline_file  # noqa: PLC0415 - as above
+
+    file = settings.datahub.executor
+    try:
+        if file is not None:
+            read_pipeline_file(file, os.environ)
+    except InvalidConfiguration as error:
+        return str(error).replace("\n", " ")
+    return ""
 
 
 def _trigger(name: str, records: Asked, settings: Settings) -> list[Finding]:

@@ -100,9 +100,12 @@ def show_log(
         chosen = number is not None
         at = number if number is not None else int(name["attempt"])
         while True:
-            _stream(client, name["id"], at, follow=follow)
+            written = _stream(client, name["id"], at, follow=follow)
             name = client.run(name["id"])
             if chosen or not follow or int(name["attempt"]) <= at:
+                if not written and chain.ended(name):
+                    why = f": {name['error']}" if name["error"] else ""
+                    note(f"There is no output; the run ended {name['state']}{why}")
                 if chosen or not follow or chain.ended(name):
                     return
                 time.sleep(_LOOK)
@@ -131,8 +134,8 @@ def stop(
         say(f"{stopped['job']} {stopped['id']} {stopped['state']}")
 
 
-def _stream(client: Client, run: str, attempt: int, *, follow: bool) -> None:
-    """Write the log of one attempt; with `follow` until it is complete, else as far as it is now."""
+def _stream(client: Client, run: str, attempt: int, *, follow: bool) -> bool:
+    """Write the log of one attempt; with `follow` until it is complete, else as far as it is now. False: it is empty."""
     offset = 0
     while True:
         piece = client.log(run, offset=offset, attempt=attempt)
@@ -140,7 +143,7 @@ def _stream(client: Client, run: str, attempt: int, *, follow: bool) -> None:
         sys.stdout.flush()
         moved, offset = piece.next > offset, piece.next
         if piece.complete or not (moved or follow):
-            return
+            return offset > 0
         if not moved:
             time.sleep(_LOOK)
 
@@ -158,6 +161,7 @@ def _print_run(run: Doc) -> None:
             "job": f"{run['job']} ({run['engine']})",
             "state": " ".join([run["state"], *([f"({run['detail']})"] if run["detail"] else [])]),
             "error": run["error"],
+            "origin": run["origin"],
             "trigger": cause["trigger"],
             "actor": cause["actor"],
             "reason": cause["reason"],

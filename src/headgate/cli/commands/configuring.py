@@ -49,17 +49,17 @@ def validate(output: AsOutput = Output.TABLE, config: Config = None) -> None:
     except InvalidConfiguration as error:
         problems = error.problems if isinstance(error, InvalidSettings) else (error,)
         if output is Output.JSON:
-            print_json([{**_problem(one), "severity": "error"} for one in problems])
+            print_json([_problem(one) for one in problems])
         else:
             for one in problems:
                 say(str(one))
             note(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}; nothing was changed")
         raise typer.Exit(ExitCode.USAGE) from error
-    if output is Output.JSON:
-        print_json([{**_problem(one), "severity": "warning"} for one in settings.warnings])
-        return
     for one in settings.warnings:
         note(f"warning: {one}")
+    if output is Output.JSON:
+        print_json([])
+        return
     where = settings.config_file or "no headgate.yaml here: the defaults"
     triggers = [*settings.triggers, *settings.glue.triggers]
     counted = [(settings.jobs, "jobs"), (triggers, "triggers"), (settings.rules, "dataset rules")]

@@ -164,6 +164,26 @@ A_TRIGGER = """
     6:47: triggers.t.s3.bucket: expected a bucket's name, without s3:// and without a slash, found 's3://b'
 {type: EVENT, actions: [a], s3: {bucket: b, sufix: .csv}}
     there is no key 'sufix' in triggers.t.s3; did you mean 'suffix'?
+{type: EVENT, s3: {bucket: b}, every: 60s, actions: [a]}
+    triggers.t: every is for triggers with a catalog
+{type: EVENT, s3: {bucket: b}, catalog: {glue: {}}, actions: [a]}
+    triggers.t: an EVENT trigger has s3 or a catalog, not both
+{type: EVENT, catalog: , actions: [a]}
+    triggers.t.catalog: expected a mapping with glue or iceberg
+{type: EVENT, catalog: {glue: {}, iceberg: lake}, actions: [a]}
+    triggers.t.catalog: expected one of glue and iceberg, found both
+{type: EVENT, catalog: {changes: [created]}, actions: [a]}
+    triggers.t.catalog: expected one of glue and iceberg, found neither
+{type: EVENT, catalog: {glue: {regoin: x}}, actions: [a]}
+    there is no key 'regoin' in triggers.t.catalog.glue; did you mean 'region'?
+{type: EVENT, catalog: {glue: {}, changes: [delete]}, actions: [a]}
+    triggers.t.catalog.changes: expected one of created, updated, removed, found 'delete'
+{type: EVENT, catalog: {iceberg: wherever}, actions: [a]}
+    triggers.t.catalog.iceberg.location: expected lake, or s3://bucket/prefix, found 'wherever'
+{type: EVENT, catalog: {iceberg: {region: eu-west-1}}, actions: [a]}
+    triggers.t.catalog.iceberg: expected the key 'location'
+{type: EVENT, catalog: {glue: {}}, every: 500ms, actions: [a]}
+    triggers.t.every: expected a duration of at least a second such as 60s or 5m, found '500ms'
 {type: EVENT, actions: [a], s3: {bucket: b, events: [Put]}}
     expected an S3 event such as ObjectCreated:*
 {type: EVENT, actions: [a], s3: {bucket: b}, max_objects: 10001}

@@ -45,6 +45,7 @@ class Catalog:
     buckets: Mapping[str, PrefixIndex] = field(default_factory=dict[str, PrefixIndex])
     watching: Mapping[JobName, Sequence[Trigger]] = field(default_factory=dict[JobName, Sequence[Trigger]])
     scheduled: Sequence[Trigger] = ()
+    watched: Sequence[Trigger] = ()  #: EVENT triggers that watch a catalog
     untouched: frozenset[TriggerName] = frozenset()  #: never switched on or off since an API made them
 
     @staticmethod
@@ -69,5 +70,6 @@ class Catalog:
             buckets={bucket: PrefixIndex.of(those) for bucket, those in buckets.items()},
             watching=dict(watching),
             scheduled=tuple(t for t in by_name.values() if t.type is TriggerType.SCHEDULED),
+            watched=tuple(t for t in by_name.values() if t.type is TriggerType.EVENT and t.catalog is not None),
             untouched=frozenset(untouched),
         )

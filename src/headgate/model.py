@@ -83,6 +83,12 @@ WATCHABLE: Final = frozenset({RunState.SUCCEEDED, RunState.STOPPED, RunState.FAI
 TICK: Final = "Tick"
 #: The kind of the one event that a SCHEDULED trigger with `at_first_start` has when it is first active in a ledger.
 FIRST_START: Final = "FirstStart"
+#: What becomes of a table of a watched catalog -> the kind of its event.
+TABLE_CHANGES: Final[Mapping[str, str]] = {
+    "created": "TableCreated",
+    "updated": "TableUpdated",
+    "removed": "TableRemoved",
+}
 #: The kind of an event by which somebody fires an ON_DEMAND trigger; its payload names the trigger.
 DEMAND: Final = "Demanded"
 
@@ -189,6 +195,32 @@ class ObjectFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogWatch:
+    """Whose tables an EVENT trigger watches."""
+
+    kind: str  #: glue | iceberg
+    place: str = ""  #: iceberg: lake, or s3://bucket/prefix
+    region: str = ""
+    catalog_id: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    databases: Sequence[str] = ()  #: where * stands for anything; none are all
+    changes: Sequence[str] = ("created", "updated")  #: of TABLE_CHANGES
+    every: float = 60.0  #: seconds between two looks
+
+    @property
+    def name(self) -> str:
+        """What stands in its events where the bucket of an object does; no bucket has a colon in its name."""
+        where = self.place or ":".join(one for one in (self.region, self.catalog_id) if one)
+        return f"{self.kind}:{where}"
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of the events it wants."""
+        return frozenset(TABLE_CHANGES[one] for one in self.changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
     """What must happen for which jobs to start."""
 
@@ -202,8 +234,11 @@ class Trigger:
     timezone: str = "UTC"
     missed: Missed = Missed.ONCE
     unless_datahub_schedules: bool = True  #: SCHEDULED: starts no recipe that DataHub itself runs by a schedule
-    at_first_start: bool = False  #: SCHEDULED: fires once, too, when it is first active in this ledger
+    at_first_start: bool = False
+    """SCHEDULED: fires once, too, when it is first active in this ledger. EVENT: so for all that its first look finds.
+    """
     objects: ObjectFilter | None = None  #: EVENT
+    catalog: CatalogWatch | None = None  #: EVENT, in place of objects
     settle: float = 0.0  #: seconds without a further event before the run may start (at most ten times this)
     max_objects: int = 500
     description: str = ""
@@ -222,6 +257,15 @@ class StoredObject:
     version: str = ""
     sequencer: str = ""  #: hex as sent; `sequencer_order` makes it comparable
     path: str = ""  #: where the bytes are on this machine, for a watched folder
+
+    @property
+    def in_catalog(self) -> bool:
+        """Whether it is a table of a watched catalog; its key is then database.table."""
+        return ":" in self.bucket
+
+    @property
+    def uri(self) -> str:
+        return f"{self.bucket}/{self.key}" if self.in_catalog else f"s3://{self.bucket}/{self.key}"
 
     @property
     def source_id(self) -> str:

@@ -61,6 +61,11 @@ class FakeGlue:
             self._server.shutdown()
             self._server.server_close()
 
+    def forget_pages(self) -> None:
+        """What is kept of answers is made anew: the tables were changed."""
+        with self._lock:
+            self._pages.clear()
+
     def answer(self, operation: str, asked: Mapping[str, Any]) -> tuple[int, bytes] | None:
         """Status and body; None leaves the caller without any."""
         with self._lock:

@@ -8,15 +8,23 @@ from headgate.aws import Clients
 from headgate.aws.credentials import could_be_found
 from headgate.aws_lambda.messages import StateChange
 from headgate.doors import object_events, sqs
+from headgate.doors.catalog import Broken, CatalogDoor, Inside, Look, Turn
+from headgate.doors.catalog.glue import look_at_glue
+from headgate.doors.catalog.iceberg import look_at_s3
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.recipe.variables import Server
 from headgate.engines.step_functions import StepFunctionsEngine
+from headgate.errors import Unavailable
 from headgate.flow.lineage import CHANNEL, URL_CHANNEL, Noting
+from headgate.flow.match import watches_database
 from headgate.flow.watch import Watch
 from headgate.gate import Gate
+from headgate.ledger import watches
 from headgate.ledger.dead import DeadLetter
-from headgate.ledger.store import Ledger
+from headgate.ledger.iceberg import iceberg_tables
+from headgate.ledger.store import Ledger, wait_for
+from headgate.model import CatalogWatch, TriggerName
 from headgate.openlineage import configured
 from headgate.ports import DataHub, Engine
 from headgate.recipes.twice import Scheduled
@@ -127,6 +135,39 @@ def doubled(settings: Settings, ledger: Ledger, datahub: DataHub, clients: Clien
         project=settings.project,
         resolver=resolver(settings, ledger, clients),
     )
+
+
+def catalog_door(settings: Settings, ledger: Ledger, clients: Clients) -> CatalogDoor:
+    """The door of EVENT triggers with a `catalog:`. boto3 is loaded with the first that is on AWS."""
+
+    def read(watch: CatalogWatch) -> Look:
+        if watch.kind == "glue":
+            return look_at_glue(clients, watch)
+        if watch.place != "lake":
+            return look_at_s3(clients, watch)
+        try:
+            tables = iceberg_tables(settings.lake.uri, settings.lake.catalog)
+        except Unavailable as error:
+            raise Broken("the lake's catalog cannot be read", str(error)) from error
+        named = {name: name.rpartition(".")[0] for name in tables}
+        kept = {name: tables[name] for name, database in named.items() if watches_database(watch, database)}
+        return Look(tables=kept, databases=sorted({named[name] for name in kept}))
+
+    def turn(name: TriggerName, every: float) -> Turn:
+        wait = wait_for(ledger.write(lambda batch: watches.take_turn(batch, name, every)))
+        return Turn(not wait, wait)
+
+    inside = Inside(
+        catalog=lambda: ledger.catalog,
+        turn=turn,
+        seen=lambda name: ledger.read(lambda connection: watches.seen(connection, name)),
+        accept=ledger.accept,
+        remember=lambda name, found, gone: ledger.write(lambda batch: watches.remember(batch, name, found, gone)),
+        looked=lambda name: ledger.write(lambda batch: watches.looked(batch, name)),
+        put_off=lambda name, seconds: ledger.write(lambda batch: watches.put_off(batch, name, seconds)),
+        keep_only=lambda names: ledger.write(lambda batch: watches.keep_only(batch, names)),
+    )
+    return CatalogDoor(inside, read)
 
 
 def relays(ledger: Ledger, datahub: DataHub, settings: Settings) -> dict[str, Relay]:

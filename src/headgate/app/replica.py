@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from headgate.app import troubles
-from headgate.app.parts import aws_engines, beside_glue_scripts, catalog_of, connected, doubled, noting, queues, relays
+from headgate.app.parts import (
+    aws_engines,
+    beside_glue_scripts,
+    catalog_door,
+    catalog_of,
+    connected,
+    doubled,
+    noting,
+    queues,
+    relays,
+)
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
 from headgate.embedded.port import EmbeddedDataHub
@@ -111,6 +121,7 @@ class App:
             else []
         )
         self._queues = queues(settings, self.gate, clients) if doors else []
+        self._catalogs = catalog_door(settings, self.ledger, clients) if doors else None
         self._worker = worker
         self._lock: HomeLock | None = None
 
@@ -178,6 +189,8 @@ class App:
             relay.start()
         for queue in self._queues:
             queue.start()
+        if self._catalogs is not None:
+            self._catalogs.start()
         for inbox in self._inboxes:
             inbox.start()
 
@@ -213,6 +226,8 @@ class App:
             inbox.close()
         for queue in self._queues:
             queue.stop()
+        if self._catalogs is not None:
+            self._catalogs.close()
         for queue in self._queues:
             queue.close()
         self._sweep.close()
@@ -269,6 +284,7 @@ class App:
                 *troubles.of_engines(self._engines),
                 *troubles.of_queues(self._queues, self.ledger),
                 *troubles.of_secrets(self._secrets),
+                *(self._catalogs.problems() if self._catalogs is not None else ()),
                 *(self._doubled.warnings() if self._doubled is not None else ()),
                 *(self.executor.warnings() if self.executor is not None else []),
             ],

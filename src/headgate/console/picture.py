@@ -174,6 +174,9 @@ def _trigger_box(trigger: Trigger) -> Box:
 def _sources(trigger: Trigger, inboxes: set[str]) -> list[Box]:
     match trigger.type:
         case TriggerType.EVENT:
+            if trigger.catalog is not None:
+                name = trigger.catalog.name
+                return [Box(key=f"source catalog {name}", kind="source", title=name, line="catalog")]
             bucket = trigger.objects.bucket if trigger.objects else "?"
             line = "a folder of this machine" if bucket in inboxes else "bucket"
             return [Box(key=f"source bucket {bucket}", kind="source", title=bucket, line=line)]

@@ -168,7 +168,7 @@ def _predecessor(gate: Gate, run: Run) -> Run | None:
 def event_words(event: Event) -> str:
     """One event in a sentence."""
     if event.object is not None:
-        return f"{event.kind} of s3://{event.object.bucket}/{event.object.key} came in by door {event.door}"
+        return f"{event.kind} of {event.object.uri} came in by door {event.door}"
     if event.kind == "Asked":
         actor = str(event.payload.get("actor", "someone")).removeprefix("urn:li:corpuser:")
         reason = event.payload.get("reason")

@@ -133,6 +133,9 @@ def trigger_words(trigger: Trigger) -> str:
 
 def _event_words(trigger: Trigger) -> str:
     wanted = trigger.objects
+    if trigger.catalog is not None:
+        of = f" in {', '.join(trigger.catalog.databases)}" if trigger.catalog.databases else ""
+        return f"tables of {trigger.catalog.name}{of}"
     if wanted is None:
         return "an event"
     endings = f" ending in {' or '.join(wanted.suffix)}" if wanted.suffix else ""

@@ -13,6 +13,9 @@ from headgate.doctor.records import Doc, moment, told, word
 def examine(case: Case) -> Iterator[Finding]:
     """The newest event it skipped that was meant for it, else what can be said of its filter and of its doors."""
     wanted = case.trigger["objects"]
+    if (watch := case.trigger.get("catalog")) is not None:
+        yield from _catalog(case, watch)
+        return
     if wanted is None:
         yield Finding(Rank.BROKEN, "it names no bucket", "s3: is missing", _then(case, "s3.bucket", "a bucket"))
         return
@@ -28,6 +31,23 @@ def examine(case: Case) -> Iterator[Finding]:
         yield from nearly[:3]
     else:
         yield from _nothing_near(case, wanted)
+
+
+def _catalog(case: Case, watch: Doc) -> Iterator[Finding]:
+    """What the trigger watches, when it last fired, and whether the catalog can be looked at."""
+    for warning in case.status.get("readiness", {}).get("warnings", ()):
+        if str(warning).startswith(f"trigger {case.name}: "):
+            yield Finding(
+                Rank.LIKELY, str(warning), "see the server's log for what was answered", "headgate doctor aws"
+            )
+    last = _decision(case)
+    of = ", ".join(watch["databases"]) or "all databases"
+    yield Finding(
+        Rank.NOTE,
+        f"it last fired at {told(moment(last['at']))}" if last else "no table changed since it looks",
+        f"it looks at {watch['name']} ({of}) each {watch['every']:g} s for what is {' or '.join(watch['changes'])};"
+        " what was there at the first look is no change",
+    )
 
 
 def _decision(case: Case) -> Doc | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from headgate.catalog import Catalog
-from headgate.flow.match import object_filter_reason, skip_reason
-from headgate.model import DEMAND, FIRST_START, TICK, Event, JobName, Trigger, TriggerName
+from headgate.flow.match import object_filter_reason, skip_reason, table_reason
+from headgate.model import DEMAND, FIRST_START, TICK, Event, JobName, StoredObject, Trigger, TriggerName
 
 #: A bucket with more triggers than this gets one decision for all that did not match, not one for each.
 EACH_UP_TO = 20
@@ -39,19 +39,24 @@ def match(event: Event, catalog: Catalog) -> Sequence[Fire | Skip]:
         return [_demand(event, catalog)]
     if event.object is None:
         return [Skip("", f"no trigger takes events of kind {event.kind!r}")]
-    if reason := skip_reason(event.object):
+    return _changed(event, catalog) if event.object.in_catalog else _stored(event, event.object, catalog)
+
+
+def _stored(event: Event, stored: StoredObject, catalog: Catalog) -> Sequence[Fire | Skip]:
+    """Something happened to an object of a bucket."""
+    if reason := skip_reason(stored):
         return [Skip("", reason)]
-    index = catalog.buckets.get(event.object.bucket)
+    index = catalog.buckets.get(stored.bucket)
     if index is None:
-        return [Skip("", f"bucket: no trigger watches {event.object.bucket!r}")]
+        return [Skip("", f"bucket: no trigger watches {stored.bucket!r}")]
     few = len(index.everyone) <= EACH_UP_TO
     answers: list[Fire | Skip] = []
-    for trigger in index.everyone if few else index.under(event.object.key):
+    for trigger in index.everyone if few else index.under(stored.key):
         reason = _reason(trigger, event)
         answers.append(Fire(trigger) if reason is None else Skip(trigger.name, reason))
     if not answers:
         count = len(index.everyone)
-        answers.append(Skip("", f"prefix: none of the {count:,} triggers on {event.object.bucket!r} takes this key"))
+        answers.append(Skip("", f"prefix: none of the {count:,} triggers on {stored.bucket!r} takes this key"))
     return answers
 
 
@@ -68,6 +73,21 @@ def _reason(trigger: Trigger, event: Event) -> str | None:
     if reason is None and not trigger.enabled:
         return "disabled: the trigger is DEACTIVATED"
     return reason
+
+
+def _changed(event: Event, catalog: Catalog) -> Sequence[Fire | Skip]:
+    """A table of a watched catalog has changed."""
+    name = event.object.bucket if event.object else ""
+    watching = [(one, one.catalog) for one in catalog.watched if one.catalog is not None and one.catalog.name == name]
+    if not watching:
+        return [Skip("", f"catalog: no trigger watches {name!r}")]
+    answers: list[Fire | Skip] = []
+    for trigger, watch in watching:
+        reason = table_reason(watch, event)
+        if reason is None and not trigger.enabled:
+            reason = "disabled: the trigger is DEACTIVATED"
+        answers.append(Fire(trigger) if reason is None else Skip(trigger.name, reason))
+    return answers
 
 
 def _tick(event: Event, catalog: Catalog) -> Fire | Skip:

@@ -6,8 +6,10 @@ The texts returned here are the recorded reasons of decisions, so each begins wi
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from headgate.aws_lambda.objects import family_of, identity_of, unwanted
-from headgate.model import Event, ObjectFilter, StoredObject
+from headgate.model import CatalogWatch, Event, ObjectFilter, StoredObject
 
 
 def object_family(kind: str) -> str:
@@ -55,6 +57,33 @@ def object_filter_reason(wanted: ObjectFilter, event: Event) -> str | None:
     if wanted.suffix and not any(lower.endswith(suffix.lower()) for suffix in wanted.suffix):
         return f"suffix: key {stored.key!r} ends with none of {', '.join(wanted.suffix)}"
     return None
+
+
+def table_reason(watch: CatalogWatch, event: Event) -> str | None:
+    """Why a trigger that watches this catalog does not take the event, in words; None when it takes it."""
+    table = event.object
+    if table is None or table.bucket != watch.name:
+        return f"catalog: the event is about no table of {watch.name}"
+    if event.kind not in watch.kinds:
+        return f"change: {event.kind!r} is none of {', '.join(watch.changes)}"
+    if not any(watches_database(watch, one) for one in _databases(table.key)):
+        return f"database: {table.key!r} is of none of {', '.join(watch.databases)}"
+    return None
+
+
+def watches_database(watch: CatalogWatch, database: str) -> bool:
+    """Whether the tables of a database are watched."""
+    return not watch.databases or any(fnmatchcase(database, one) for one in watch.databases)
+
+
+def has_wildcard(name: str) -> bool:
+    return any(one in name for one in "*?[")
+
+
+def _databases(key: str) -> list[str]:
+    """What may be the database of `database.table`: either part may hold dots."""
+    parts = key.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))] or [""]
 
 
 def _kind_matches(pattern: str, kind: str) -> bool:

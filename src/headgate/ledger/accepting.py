@@ -396,7 +396,7 @@ def _cause(event: Event, trigger: Trigger) -> Cause:
 
 def _why(event: Event) -> str:
     if event.object:
-        return f"{event.kind} s3://{event.object.bucket}/{event.object.key}"
+        return f"{event.kind} {event.object.uri}"
     if event.kind == TICK:
         return f"the schedule ticked at {event.payload.get('tick', event.at.isoformat())}"
     if event.kind == FIRST_START:

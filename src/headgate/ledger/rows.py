@@ -16,6 +16,7 @@ from headgate.model import (
     Action,
     Attempt,
     Backoff,
+    CatalogWatch,
     Cause,
     Condition,
     Decision,
@@ -216,6 +217,7 @@ def to_trigger(spec: str, *, enabled: bool, origin: str) -> Trigger:
     known = _only(Trigger, loads(spec))
     predicate: Any = known.get("predicate")
     objects: Any = known.get("objects")
+    watch: Any = known.get("catalog")
     actions: Any = known["actions"]
     known.update(
         name=TriggerName(str(known["name"])),
@@ -223,6 +225,7 @@ def to_trigger(spec: str, *, enabled: bool, origin: str) -> Trigger:
         actions=tuple(Action(**_only(Action, action)) for action in actions),
         predicate=_predicate(predicate) if predicate else None,
         objects=ObjectFilter(**_only(ObjectFilter, objects)) if objects else None,
+        catalog=CatalogWatch(**_only(CatalogWatch, watch)) if watch else None,
         fires_for=FiresFor(str(known["fires_for"])) if known.get("fires_for") else None,
         missed=Missed(str(known.get("missed", "once"))),
         enabled=enabled,

@@ -346,7 +346,7 @@ execution_request = Table(
     Index("execution_request_state", "executor", "state", "received_at"),
 )
 
-#: Whose turn it is to look at the catalog that an EVENT trigger watches, and whether there is something to compare with.
+#: When somebody is to look at the catalog an EVENT trigger watches, and whether there is something to compare with.
 catalog_watch = Table(
     "catalog_watch",
     metadata,

@@ -367,9 +367,13 @@ def _objects(section: Section) -> ObjectFilter | None:
     objects = section.section(S3)
     if objects is None:
         if not section.filled(S3):
-            section.report.problem(section.place_of(S3), f"{section.name}: an EVENT trigger needs s3 with a bucket, or a catalog")
+            problem = f"{section.name}: an EVENT trigger needs s3 with a bucket, or a catalog"
+            section.report.problem(section.place_of(S3), problem)
         return None
     objects.only(OBJECTS)
+    for key in (EVERY, AT_FIRST_START):
+        if section.has(key):
+            section.report.problem(section.place_of(key), f"{section.name}: {key.name} is for triggers with a catalog")
     return ObjectFilter(
         bucket=objects.required(BUCKET) or "",
         prefix=objects.get(PREFIX),

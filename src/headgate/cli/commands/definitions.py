@@ -74,6 +74,9 @@ def waits_for(trigger: Doc) -> str:
     if objects := trigger.get("objects"):
         suffixes = ",".join(objects["suffix"])
         return f"s3://{objects['bucket']}/{objects['prefix']}*{suffixes and f' ({suffixes})'}"
+    if watch := trigger.get("catalog"):
+        databases = ",".join(watch["databases"])
+        return f"tables of {watch['name']}{databases and f' ({databases})'}"
     if trigger.get("schedule"):
         following = clock(trigger.get("next_tick"))
         return f"{trigger['schedule']} {trigger['timezone']}{following and f', next {following}'}"

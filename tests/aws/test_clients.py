@@ -95,6 +95,23 @@ def test_a_containers_role_is_a_credential(fake_aws: FakeAws, monkeypatch: pytes
     assert [one.key for one in fake_aws.calls] == ["ASIACONTAINER", "ASIACONTAINER", "ASIARENEWED"]
 
 
+def test_half_an_answer_is_none(fake_aws: FakeAws) -> None:
+    """What botocore takes for an answer that says nothing may be half of one: it is a fault, and may have been done."""
+    clients = Clients()
+    fake_aws.fault("GetJobRuns", "cut")
+    half = runs(clients, Place())
+    assert isinstance(half, Fault)
+    assert (half.kind, half.maybe_done) == (FaultKind.AWAY, True)
+    fake_aws.fault("Invoke", "cut")
+    asked = {"FunctionName": "succeeds", "Payload": b"{}"}
+    half = clients.call(Place(), "lambda", "invoke", asked, doing="invoking", stream="Payload")
+    assert isinstance(half, Fault)
+    assert (half.kind, half.maybe_done) == (FaultKind.AWAY, True)
+    whole = clients.call(Place(), "lambda", "invoke", asked, doing="invoking", stream="Payload")
+    assert isinstance(whole, dict)
+    assert whole["Payload"] == b'{"given": {}}'
+
+
 def test_one_session_serves_many_calls(fake_aws: FakeAws) -> None:
     """A role is assumed once for many calls in its name, and once more for another session's."""
     clients = Clients()

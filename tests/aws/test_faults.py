@@ -12,9 +12,9 @@ from headgate.aws.faults import fault_of
 from headgate.errors import EngineRefused, EngineUnavailable
 
 
-def said(code: str, status: int, **headers: str) -> wrong.ClientError:
+def said(code: str, status: int, *, message: str = "words", **headers: str) -> wrong.ClientError:
     response: Any = {
-        "Error": {"Code": code, "Message": "words"},
+        "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
     }
     return wrong.ClientError(response, "Operation")
@@ -35,6 +35,8 @@ def said(code: str, status: int, **headers: str) -> wrong.ClientError:
         (said("com.amazonaws#AccessDeniedException", 400), FaultKind.DENIED, False),
         (said("EntityNotFoundException", 400), FaultKind.MISSING, False),
         (said("InvalidArn", 400), FaultKind.REFUSED, False),
+        (said("400", 400, message='{"__type": "ExecutionAlr'), FaultKind.AWAY, True),
+        (said("403", 403, message="<html>Forbidden"), FaultKind.REFUSED, False),
         (wrong.ReadTimeoutError(endpoint_url="http://aws"), FaultKind.AWAY, True),
         (wrong.ConnectionClosedError(endpoint_url="http://aws"), FaultKind.AWAY, True),
         (wrong.EndpointConnectionError(endpoint_url="http://aws"), FaultKind.AWAY, False),

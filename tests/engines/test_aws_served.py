@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,10 @@ import pytest
 from fakes.aws import FakeAws
 from journeys.world import make_project, running
 
-from headgate.app import App
+from headgate.app import App, parts
+from headgate.engines.glue import GlueEngine
+from headgate.engines.step_functions import StepFunctionsEngine
+from headgate.flow import dispatch
 from headgate.http import build
 from headgate.model import Run, RunState
 
@@ -33,6 +37,14 @@ jobs:
   more: {engine: glue, job_name: lasts, max_concurrent_runs: 30}
   told: {engine: lambda, function: succeeds, region: eu-west-1}
 """
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS is looked at, and asked again, without the pauses that an account's limits ask for."""
+    monkeypatch.setattr(parts, "StepFunctionsEngine", partial(StepFunctionsEngine, quickest=0.02))
+    monkeypatch.setattr(parts, "GlueEngine", partial(GlueEngine, quickest=0.02, doubt=0.1))
+    monkeypatch.setattr(dispatch, "FIRST_PAUSE", 0.05)
 
 
 @pytest.fixture
@@ -142,12 +154,13 @@ def test_a_function_calls_back_through_the_port(fake_aws: FakeAws, project: Path
 def test_runs_that_cannot_be_seen_are_in_the_readiness(fake_aws: FakeAws, project: Path) -> None:
     """While AWS does not let us look, /readyz warns, without a name of AWS; afterwards it does not."""
     with running(project) as app:
+        fake_aws.fault("DescribeExecution", "denied", 1000)
         run = ask(app, "ingest")
-        fake_aws.fault("DescribeExecution", "denied")
         until(lambda: app.readiness()["warnings"], "the warning")
         said = str(app.readiness()["warnings"])
         assert "step_functions" in said
         assert "arn:" not in said
+        fake_aws.no_faults()
         ended(app, run)
         assert app.readiness()["warnings"] == []
 

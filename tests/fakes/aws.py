@@ -50,7 +50,7 @@ class Work:
 class Fault:
     """What goes wrong with the next calls of an operation."""
 
-    kind: str  #: lost | throttle | error | html | expired | denied | hang
+    kind: str  #: lost | cut | throttle | error | html | expired | denied | hang
     left: int
 
 
@@ -108,9 +108,17 @@ class FakeAws:
         return f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:{fate}"
 
     def fault(self, operation: str, kind: str, times: int = 1) -> None:
-        """Let the next calls of an operation go wrong. `lost`: it is done, and nobody hears the answer."""
+        """Let the next calls of an operation go wrong.
+
+        `lost`: it is done, and nobody hears the answer; `cut`: it is done, and half of the answer comes.
+        """
         with self._lock:
             self._faults[operation] = Fault(kind, times)
+
+    def no_faults(self) -> None:
+        """From now on all goes well."""
+        with self._lock:
+            self._faults.clear()
 
     def let_go(self) -> None:
         """What lasts ends, as a success."""
@@ -155,6 +163,10 @@ class FakeAws:
             request.close_connection = True
             request.connection.close()
             return
+        if kind == "cut":
+            request.close_connection = True
+            self._answer(request, status, answer, headers, cut=True)
+            return
         self._answer(request, status, answer, headers)
 
     def _read(self, request: BaseHTTPRequestHandler, text: bytes) -> tuple[str, dict[str, Any]]:
@@ -179,6 +191,8 @@ class FakeAws:
         status: int,
         body: Any,
         headers: Mapping[str, str] | None = None,
+        *,
+        cut: bool = False,
     ) -> None:
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
@@ -190,7 +204,7 @@ class FakeAws:
                 request.send_header(name, value)
             request.send_header("Content-Length", str(len(text)))
             request.end_headers()
-            request.wfile.write(text)
+            request.wfile.write(text[: len(text) // 2] if cut else text)
         except OSError:
             request.close_connection = True  # whoever asked has gone
 

@@ -151,6 +151,9 @@ def send(target: Target, case: Any) -> Any:
     """One call. Raises AssertionError (or schemathesis' own, which is one) where the answer is none of ours."""
     before = _newest(target.world)
     answer = case.call(base_url=target.url, session=target.session, timeout=HANG)
+    if answer.status_code == 400 and answer.content == b"Invalid HTTP request received.":
+        assert len(str(answer.request.url)) > 60_000, case.as_curl_command()  # what uvicorn's parser says of them
+        return answer
     case.validate_response(answer, checks=list(CHECKS), transport_kwargs={"base_url": target.url})
     said = " ".join(answer.headers.get("content-type", []))
     assert "html" not in said, f"{case.as_curl_command()}: {said}"

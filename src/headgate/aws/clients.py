@@ -6,6 +6,7 @@ role to assume is ours, so that every call of a run carries the run's name into 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -86,17 +87,19 @@ class Clients:
         doing: str,
         attempts: int = 1,
         read: float | None = None,
+        stream: str = "",
     ) -> dict[str, Any] | Fault:
         """Call an operation (by boto3's name, `start_execution`); answers what it answered, or the fault.
 
         `attempts` is how often boto3 itself tries: more than 1 only where the call may safely be made twice. `read` is
-        how many seconds it waits for the answer. `doing` says what it is for, in words that name the thing.
+        how many seconds it waits for the answer. `doing` says what it is for, in words that name the thing. `stream`
+        names a member of the answer that boto3 leaves to be read: it is read, and stands there as bytes.
         """
         wanted = _Wanted(place, service, attempts, read or self._read)
-        answer = self._once(wanted, operation, arguments, doing)
+        answer = self._once(wanted, operation, arguments, doing, stream)
         if isinstance(answer, Fault) and answer.kind is FaultKind.EXPIRED:
             self.forget()  # whoever keeps them may have renewed them meanwhile
-            answer = self._once(wanted, operation, arguments, doing)
+            answer = self._once(wanted, operation, arguments, doing, stream)
         return answer
 
     def forget(self) -> None:
@@ -106,13 +109,14 @@ class Clients:
             self._session = None
 
     def _once(
-        self, wanted: _Wanted, operation: str, arguments: Mapping[str, Any], doing: str
+        self, wanted: _Wanted, operation: str, arguments: Mapping[str, Any], doing: str, stream: str = ""
     ) -> dict[str, Any] | Fault:
         try:
             client = self._client(wanted)
             if isinstance(client, Fault):
                 return replace(client, doing=f"{doing}: {client.doing}")
-            return cast("dict[str, Any]", getattr(client, operation)(**arguments))
+            answer = cast("dict[str, Any]", getattr(client, operation)(**arguments))
+            return {**answer, stream: answer[stream].read()} if stream else answer
         except MissingExtra as error:
             return Fault(FaultKind.REFUSED, "MissingExtra", str(error), doing)
         except Exception as error:
@@ -158,13 +162,15 @@ class Clients:
         with self._lock:  # making clients of one session is not safe from several threads
             if self._session is None:
                 self._session = session.Session()
-            return self._session.client(
+            client = self._session.client(
                 wanted.service,
                 region_name=where,
                 endpoint_url=wanted.place.endpoint or None,
                 config=settings,
                 **credentials,
             )
+        client.meta.events.register("after-call", _whole)
+        return client
 
     def _assume(self, place: Place) -> tuple[dict[str, str], float] | Fault:
         own = replace(place, role_arn="", external_id="", session="", endpoint="")
@@ -196,6 +202,26 @@ def load() -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("calling AWS", "aws") from error
     return session, config
+
+
+def _whole(http_response: Any, model: Any, **_more: Any) -> None:
+    """A hook of botocore's, which takes half an answer (or a page) with status 200 for one that says nothing.
+
+    Raises:
+        ResponseParserError: as botocore does for XML.
+    """
+    if http_response.status_code >= 300 or model.has_streaming_output or model.output_shape is None:
+        return
+    if model.service_model.metadata.get("protocol") != "json":
+        return
+    try:
+        found = json.loads(http_response.content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 - it is loaded by now
+
+        raise ResponseParserError("the answer is not whole")
 
 
 def _of_botocore(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from headgate.errors import EngineRefused, EngineUnavailable
 
@@ -108,6 +108,7 @@ CODES: Final[Mapping[str, FaultKind]] = {
     "ExecutionAlreadyExists": FaultKind.EXISTS,
 }
 
+_NO_ANSWER: Final = "what came is no answer of AWS's"
 _HINTS: Final[Mapping[FaultKind, str]] = {
     FaultKind.DENIED: "give the credentials in use the permission, or name a role_arn that has it",
     FaultKind.NO_CREDENTIALS: "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where there is a role",
@@ -149,17 +150,24 @@ def refuse(fault: Fault) -> NoReturn:
     raise EngineUnavailable(str(fault)) if fault.later else EngineRefused(str(fault))
 
 
+def _answered(response: Mapping[str, Any], doing: str) -> Fault:
+    """Sort what botocore read of an answer that is an error."""
+    said = response.get("Error") or {}
+    meta = response.get("ResponseMetadata") or {}
+    code = str(said.get("Code") or "Unknown").rpartition("#")[2]
+    status = int(meta.get("HTTPStatusCode") or 0)
+    kind = CODES.get(code) or _by_status(status)
+    message = str(said.get("Message") or f"HTTP {status}")[:1000]
+    if code == str(status) and message.startswith("{"):  # botocore's way with an error of which half has come
+        return Fault(FaultKind.AWAY, "ResponseParserError", _NO_ANSWER, doing)
+    return Fault(kind, code, message, doing, _asked_to_wait(meta))
+
+
 def fault_of(error: Exception, doing: str) -> Fault:
     """Sort an exception of botocore."""
     response: Any = getattr(error, "response", None)
     if isinstance(response, dict):
-        said = response.get("Error") or {}
-        meta = response.get("ResponseMetadata") or {}
-        code = str(said.get("Code") or "Unknown").rpartition("#")[2]
-        status = int(meta.get("HTTPStatusCode") or 0)
-        kind = CODES.get(code) or _by_status(status)
-        message = str(said.get("Message") or f"HTTP {status}")[:1000]
-        return Fault(kind, code, message, doing, _asked_to_wait(meta))
+        return _answered(cast("dict[str, Any]", response), doing)
     name = type(error).__name__
     if name in ("NoCredentialsError", "PartialCredentialsError"):
         return Fault(FaultKind.NO_CREDENTIALS, name, "no AWS credentials", doing)
@@ -167,7 +175,7 @@ def fault_of(error: Exception, doing: str) -> Fault:
         message = "no AWS region: give the job a region, or set AWS_REGION"
         return Fault(FaultKind.REFUSED, name, message, doing)
     if name == "ResponseParserError":  # its text repeats the answer, and that may hold credentials
-        return Fault(FaultKind.AWAY, name, "what came is no answer of AWS's", doing)
+        return Fault(FaultKind.AWAY, name, _NO_ANSWER, doing)
     if name in _OURS:
         return Fault(FaultKind.REFUSED, name, str(error)[:1000], doing)
     return Fault(FaultKind.AWAY, name, str(error)[:1000], doing)

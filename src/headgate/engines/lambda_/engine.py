@@ -234,6 +234,7 @@ class LambdaEngine:
             },
             doing=f"job {order.job.name!r}: invoking the function {target.function}",
             read=_LONGEST if waits else None,
+            stream="Payload" if waits else "",
         )
 
     def _answered(self, one: _Invoked, answer: dict[str, Any] | Fault) -> None:
@@ -252,7 +253,7 @@ class LambdaEngine:
             return
         ending: Ending | None = None
         if one.target.invocation is Invocation.REQUEST_RESPONSE:
-            ending = ending_of(answer, answer["Payload"].read(), at)
+            ending = ending_of(answer, answer["Payload"], at)
             self._files.add(attempt, log_tail(answer))
         elif not one.target.callback:
             ending = Ending(state=RunState.SUCCEEDED, at=at, detail="dispatched")

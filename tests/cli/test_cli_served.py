@@ -87,7 +87,11 @@ def test_a_run_is_stopped_and_retried(served: Project) -> None:
 def test_an_engine_that_is_not_there_fails_its_runs(served: Project) -> None:
     """A job of an engine this installation has not is listed, and its run ends FAILED naming the engine."""
     assert "far" in served.ok("jobs", "list")
-    assert "r.yml cannot be read" in served.fails(1, "run", "far", "--wait")
+    refused = served.fails(1, "run", "far", "--wait")
+    assert "r.yml cannot be read" in refused
+    command = refused.rpartition("See `headgate ")[2].partition("`")[0].split()
+    assert command[:2] == ["runs", "show"], "what never started has no log to look at"
+    assert "There is no output; the run ended FAILED: " in served.type("runs", "logs", command[2]).err
 
 
 def test_events_say_what_they_led_to_and_happen_again(served: Project) -> None:

@@ -120,8 +120,8 @@ def test_what_a_variable_s_name_calls_a_secret_is_masked_in_the_log(local: Local
 
 def test_which_names_call_their_value_a_secret() -> None:
     """The words people use for it; an id of a key, a user or a path is none."""
-    secret = ["DB_PASSWORD", "PGPASSWORD", "API_KEY", "APIKEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "TLS_PASSPHRASE",
-              "SLACK_CREDENTIALS", "db_passwd", "KEY"]  # fmt: skip
+    secret = ["DB_PASSWORD", "PGPASSWORD", "API_KEY", "APIKEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "KEY"]
+    secret += ["TLS_PASSPHRASE", "SLACK_CREDENTIALS", "db_passwd"]
     plain = ["AWS_ACCESS_KEY_ID", "USER", "KEYBOARD", "MONKEYS", "DATABASE", "KEY_COLUMN", "REGION"]
     assert environment.private([*secret, *plain]) == secret
 

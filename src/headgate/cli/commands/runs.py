@@ -135,7 +135,7 @@ def stop(
 
 
 def _stream(client: Client, run: str, attempt: int, *, follow: bool) -> bool:
-    """Write the log of one attempt; with `follow` until it is complete, else as far as it is now. False: it is empty."""
+    """Write the log of an attempt; with `follow` until it is complete, else as far as it is now. False: it is empty."""
     offset = 0
     while True:
         piece = client.log(run, offset=offset, attempt=attempt)

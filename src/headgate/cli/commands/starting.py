@@ -152,4 +152,6 @@ def conclude(runs: Sequence[Doc]) -> None:
         return
     told = "; ".join(f"{one['job']} {one['id'][:15]} ended {one['state']}" for one in bad)
     why = next((one["error"] for one in bad if one["error"]), "")
-    raise Failed(f"{told}{f': {why}' if why else ''}. See `headgate runs logs {bad[0]['id'][:15]}`")
+    # what no engine has ever had, has no log
+    where = "logs" if bad[0]["external_id"] else "show"
+    raise Failed(f"{told}{f': {why}' if why else ''}. See `headgate runs {where} {bad[0]['id'][:15]}`")

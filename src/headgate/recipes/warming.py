@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +16,8 @@ from typing import Any, Final
 from headgate.recipes import own
 
 BASE: Final = "base"
+#: Nothing of ours calls home.
+TELEMETRY: Final = ("DATAHUB_TELEMETRY_ENABLED", "false")
 #: Loaded by the first run otherwise, in this order.
 _MODULES: Final = (
     "datahub.ingestion.run.pipeline",
@@ -52,6 +55,7 @@ def wanted(types: Mapping[str, Sequence[str]]) -> list[str]:
 def __getattr__(name: str) -> bool:
     """Load what the name stands for."""
     if name == BASE:
+        os.environ.setdefault(*TELEMETRY)  # asked for when DataHub is loaded, and by no run that is forked later
         for module in _MODULES:
             _load(module)
         return _plugin("extractor", "generic")

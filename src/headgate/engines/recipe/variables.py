@@ -29,7 +29,7 @@ _AWS_SECRET: Final = (
 #: Of the variables that a run brings along, those that are masked.
 _SECRET_NAME: Final = re.compile("KEY|SECRET|TOKEN|PASS|PWD|CREDENTIAL|AUTH", re.IGNORECASE)
 _TOKEN: Final = "DATAHUB_GMS_TOKEN"  # noqa: S105 -- its name
-#: Nothing of ours calls home; a recipe's job may say otherwise with `env`.
+#: Nothing of ours calls home; for processes that load DataHub themselves, as the warm ones are told before they do.
 _OWN: Final[Mapping[str, str]] = {"DATAHUB_TELEMETRY_ENABLED": "false"}
 
 

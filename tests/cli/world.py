@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from services.tables import put_tables
+
 T = TypeVar("T")
 #: Seconds anything may take before a test gives up; the machine may be busy with much else.
 DEADLINE: Final = 90.0
@@ -128,6 +130,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 @contextmanager
 def serving(project: Project, *options: str, env: Mapping[str, str] | None = None) -> Generator[subprocess.Popen[str]]:
     """A server of the project at a free port, until SIGTERM ends it, which it must obey with exit code 0."""
+    put_tables(project.home)
     with (project.folder / "serve.err").open("a") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "headgate", "serve", "--port", "0", *options],

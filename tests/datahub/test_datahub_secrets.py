@@ -101,7 +101,7 @@ def test_a_wrong_credential_is_denied(kept: FakeGms, more: dict[str, Any]) -> No
 @pytest.mark.parametrize("how", ["500", "502", "503", "429", "disconnect", "lost", "truncated"])
 def test_a_passing_trouble_passes(kept: FakeGms, how: How) -> None:
     """To ask again does no harm."""
-    kept.misbehave("/api/graphql", how, times=2)
+    kept.misbehave("/api/graphql", how, times=2, seconds=0.01)
     assert values(kept, "S1") == {"S1": f"{VALUE}-1"}
 
 

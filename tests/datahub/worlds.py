@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fakes.gms import TOKEN, FakeGms
+from services.tables import ledger_in
 
 from headgate.datahub import GmsClient
 from headgate.datahub.wire import Limits
@@ -89,7 +91,7 @@ def client() -> Generator[DataHub]:
 def embedded() -> Generator[DataHub]:
     """The embedded catalog, on a ledger of its own."""
     with TemporaryDirectory() as folder:
-        ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+        ledger = Ledger(ledger_in(Path(folder)))
         ledger.open()
         try:
             yield EmbeddedDataHub(ledger)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from services.tables import put_tables
 
 from headgate.embedded.changes import Change, make
 from headgate.embedded.port import EmbeddedDataHub
@@ -38,7 +39,7 @@ class World:
         file = folder / "headgate.yaml"
         file.write_text("jobs: {load: {engine: local, command: ['true']}}\n", "utf-8")
         self.settings = load(file, {"HEADGATE_TOKEN": token} if token else {})
-        self.settings.home.mkdir(parents=True, exist_ok=True)
+        put_tables(self.settings.home)
         self.ledger = Ledger(url or self.settings.database_url, claims=True)
         self.ledger.open()
         self.datahub = EmbeddedDataHub(self.ledger, token=Secret(token) if token else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,9 @@ from gluing import Stand, standing
 from served import World
 from staged import Staged, staged
 
-from headgate.ledger.store import Ledger
-
-
-@pytest.fixture(scope="session")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables and nothing in them, to be copied: making them takes longer than most tests."""
-    file = tmp_path_factory.mktemp("tables") / "ledger.db"
-    ledger = Ledger(f"sqlite:///{file}")
-    ledger.open()
-    ledger.close()
-    return file
-
 
 @pytest.fixture
-def world(tmp_path: Path, tables: Path) -> Iterator[World]:
-    (tmp_path / ".headgate").mkdir(mode=0o700)
-    shutil.copy(tables, tmp_path / ".headgate")
+def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.close()
@@ -51,10 +36,8 @@ def glue(world: World, stand: Stand) -> Any:
 
 
 @pytest.fixture
-def guarded(tmp_path: Path, tables: Path) -> Iterator[World]:
+def guarded(tmp_path: Path) -> Iterator[World]:
     """A gate that wants the tokens `secret` and `events`."""
-    (tmp_path / ".headgate").mkdir(mode=0o700)
-    shutil.copy(tables, tmp_path / ".headgate")
     made = World(tmp_path, token="secret", events_token="events")
     yield made
     made.close()

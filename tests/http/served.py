@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
+from services.tables import put_tables
 
 from headgate.gate import Gate
 from headgate.http import Port, build
@@ -73,7 +74,7 @@ class World:
             events_token=Secret(events_token) if events_token else None,
             **(settings or {}),
         )
-        self.settings.home.mkdir(parents=True, exist_ok=True)
+        put_tables(self.settings.home)
         self.ledger = Ledger(self.settings.database_url, claims=True)
         self.ledger.on_claimed = self.on_claimed
         self.ledger.open()

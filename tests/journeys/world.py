@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from services.tables import put_tables
+
 from headgate.app import App
 from headgate.model import Event, Run, RunState, StoredObject, new_event_id
 from headgate.settings.load import load
@@ -71,7 +73,9 @@ def make_project(folder: Path, configuration: str) -> Path:
 @contextmanager
 def running(project: Path, *, doors: bool = False, **environ: str) -> Generator[App]:
     """An App over the project, as `headgate serve` has it, without HTTP."""
-    app = App.build(load(project, environ), worker=True, doors=doors)
+    settings = load(project, environ)
+    put_tables(settings.home)
+    app = App.build(settings, worker=True, doors=doors)
     app.start()
     try:
         yield app

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from services.tables import ledger_in
 
 from headgate.errors import Conflict
 from headgate.model import NEXT, OCCUPYING, TERMINAL, Outcome, Run, RunId, RunState
@@ -31,13 +32,10 @@ ENDS = [*[RunState.SUCCEEDED] * 3, RunState.FAILED, RunState.STOPPED, RunState.T
 class Ledgers(RuleBasedStateMachine):
     """One ledger after another on one file: each crash leaves what it left to the next."""
 
-    template: Path
-
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="hg-machine-"))
-        shutil.copy(self.template, self.folder / "ledger.db")
-        self.url = f"sqlite:///{self.folder / 'ledger.db'}"
+        self.url = ledger_in(self.folder)
         self.ledger = Replica(self.url)
         self.ledger.declare(JOBS, TRIGGERS)
         self.keys: set[tuple[str, int]] = set()
@@ -190,9 +188,8 @@ def _reachable(state: RunState) -> set[RunState]:
 
 
 @pytest.mark.timeout(300)
-def test_whatever_happens_the_ledger_does_what_the_model_says(sqlite_template: Path) -> None:
+def test_whatever_happens_the_ledger_does_what_the_model_says() -> None:
     """Events, asks, starts, ends, stops and crashes in any order."""
-    Ledgers.template = sqlite_template
     steps = settings(
         max_examples=15,
         stateful_step_count=30,

@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from services.tables import execute
 
 from headgate.errors import LedgerUnavailable
 from headgate.ledger import dialects, migrate, schema
 from headgate.ledger.store import Ledger
 
-from .conftest import execute
 from .replica import Replica, job
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.gms import TOKEN, FakeGms
+from services.tables import ledger_in
 from structlog.testing import capture_logs
 
 from headgate.datahub import GmsClient
@@ -67,7 +68,7 @@ def test_a_message_is_about_one_entity() -> None:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", place="here")
+    made = Ledger(ledger_in(tmp_path), place="here")
     made.open()
     yield made
     made.close()

@@ -36,7 +36,7 @@ def diagnose(
 ) -> list[Finding]:
     """Credentials, region, and all that jobs, rules and queues name, ranked."""
     wanted = list(_wanted(records))
-    return ranked(_examine(wanted, settings, clients, environ), served=records.served)
+    return ranked(_examine(wanted, settings, clients, environ))
 
 
 def _wanted(records: Records) -> Iterator[permissions.Wanted]:

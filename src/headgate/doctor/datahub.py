@@ -32,7 +32,7 @@ def diagnose(
     places: Places,
 ) -> list[Finding]:
     """The connection, our rights, what we rely on, and where ingestion happens. `client` None: the embedded catalog."""
-    return ranked(_examine(records, settings, client, clients, places=places), served=records.served)
+    return ranked(_examine(records, settings, client, clients, places=places))
 
 
 def _examine(

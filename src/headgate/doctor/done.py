@@ -47,7 +47,7 @@ def diagnose(
 ) -> list[Finding]:
     """One finding for each item of the list. `broken`: what is wrong with a file that headgate.yaml names, or ""."""
     asking = Asking(records, settings, client, clients, broken)
-    return ranked((_item(what, how, see, asking) for what, how, see in ITEMS), served=records.served)
+    return ranked((_item(what, how, see, asking) for what, how, see in ITEMS))
 
 
 def _item(what: str, how: str, see: Callable[[Asking], Seen], asking: Asking) -> Finding:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
 
 
 class Rank(IntEnum):
@@ -35,22 +34,9 @@ class Finding:
     mend: str = ""
 
 
-#: How what was changed in headgate.yaml is put in force where no server runs; a server reads the file at its start.
-APPLY: Final = "then: headgate apply"
-_RESTART: Final = "then restart headgate serve"
-
-
-def ranked(found: Iterable[Finding], *, served: bool) -> list[Finding]:
-    """What explains most first; of one rank in the order found. The same twice is told once.
-
-    `served`: a server runs, so what is changed in headgate.yaml takes its restart.
-    """
-    told = sorted(dict.fromkeys(found), key=lambda one: one.rank)
-    return [replace(one, mend=_where_served(one.mend)) for one in told] if served else told
-
-
-def _where_served(mend: str) -> str:
-    return mend.replace(f"{APPLY} && ", f"{_RESTART}, and: ").replace(APPLY, _RESTART)
+def ranked(found: Iterable[Finding]) -> list[Finding]:
+    """What explains most first; of one rank in the order found. The same twice is told once."""
+    return sorted(dict.fromkeys(found), key=lambda one: one.rank)
 
 
 def unseen(what: str, evidence: str, mend: str) -> Finding:

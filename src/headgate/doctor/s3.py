@@ -16,7 +16,7 @@ from headgate.settings import Settings
 def diagnose(records: Records, settings: Settings, clients: Clients, now: datetime) -> list[Finding]:
     """Everything between an upload and the triggers that wait for it, ranked."""
     triggers = [one for one in records.triggers() if one["type"] == "EVENT" and one["objects"]]
-    return ranked(_examine(triggers, records, settings, clients, now), served=records.served)
+    return ranked(_examine(triggers, records, settings, clients, now))
 
 
 def _examine(

@@ -42,7 +42,7 @@ def diagnose(name: str, records: Records, settings: Settings, now: datetime) -> 
         raise NotFound(
             "trigger", name, f"did you mean {meant!r}?" if meant else "see `headgate triggers list`"
         ) from None
-    return ranked(examine(case), served=records.served)
+    return ranked(examine(case))
 
 
 def examine(case: Case) -> Iterator[Finding]:

@@ -86,10 +86,10 @@ def request(gms: FakeGms, name: str, *, executor: str = "default", at: int = 1_7
     gms.aspects.put(urn, "dataHubExecutionRequestResult", result)
 
 
-def source(gms: FakeGms, kind: str) -> None:
+def source(gms: FakeGms, kind: str, recipe: str = "{}") -> None:
     info = {
         "name": f"nightly {kind}", "type": kind, "schedule": {"interval": "0 3 * * *", "timezone": "UTC"},
-        "config": {"recipe": "{}", "executorId": "default"},
+        "config": {"recipe": recipe, "executorId": "default"},
     }  # fmt: skip
     gms.aspects.put(f"urn:li:dataHubIngestionSource:{kind}", "dataHubIngestionSourceInfo", info)
 
@@ -180,8 +180,32 @@ def test_the_same_kind_on_two_schedules(tmp_path: Path, gms: FakeGms) -> None:
         found = look(here, gms)
 
     assert found[0].what == "glue is ingested on two schedules"
-    assert found[0].evidence == "Headgate's trigger glue-schedule and DataHub's ingestion source nightly glue"
+    assert found[0].evidence.startswith(
+        "Headgate's trigger glue-schedule and DataHub's ingestion source nightly glue ("
+    )
     assert found[0].mend.startswith("headgate triggers disable glue-schedule")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "what"),
+    [
+        (
+            '{"source": {"type": "glue"}}',
+            "glue is on two schedules: Headgate's trigger glue-schedule leaves it to DataHub",
+        ),
+        ('{"source": {"type": "glue", "config": {"aws_region": "${R}"}}}', "glue is ingested on two schedules"),
+        ('{"source": {"type": "glue", "config": {"aws_region": "eu-west-1"}}}', ""),
+    ],
+)
+def test_two_schedules_of_one_catalog_are_told_from_two_of_two(
+    tmp_path: Path, gms: FakeGms, recipe: str, what: str
+) -> None:
+    """The same, which ours leaves to DataHub; what may be the same; and another region, which is nothing."""
+    source(gms, "glue", recipe)
+    with made(tmp_path, gms) as here:
+        said = [one.what for one in look(here, gms) if "two schedules" in one.what]
+
+    assert said == ([what] if what else [])
 
 
 def test_what_others_run_is_told_and_unmanaged_ingestion_is_a_finding(tmp_path: Path, gms: FakeGms) -> None:

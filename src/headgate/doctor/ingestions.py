@@ -5,12 +5,10 @@ It answers the question that comes before every other: who fills the catalog, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from headgate.aws import Clients, Fault, FaultKind, Place
 from headgate.datahub import GmsClient
@@ -19,7 +17,10 @@ from headgate.doctor import containers, files, log_groups, unmanaged
 from headgate.doctor.finding import Finding, Rank, unseen
 from headgate.doctor.places import Places, Regular
 from headgate.doctor.records import Doc, Records, moment, told, word
-from headgate.errors import Forbidden, HeadgateError, Unavailable
+from headgate.errors import Forbidden, HeadgateError, Invalid, Unavailable
+from headgate.recipes import text
+from headgate.recipes.twice import Aim, aim_of, aim_of_text, same
+from headgate.recipes.values import Environment
 from headgate.settings import Settings
 
 _SOURCES: Final = 500  #: of DataHub's ingestion sources, that are looked through
@@ -48,7 +49,7 @@ def examine(
     """
     regular: list[Regular] = []
     found = [
-        *_ours(records, settings, regular),
+        *_ours(records, settings, places.environ, regular),
         *_sources(client, regular),
         *_on_glue(clients, regular),
         *_on_eventbridge(clients, regular),
@@ -80,7 +81,9 @@ def _nothing(regular: Sequence[Regular]) -> Finding:
     )
 
 
-def _ours(records: Records, settings: Settings, regular: list[Regular]) -> Iterator[Finding]:
+def _ours(
+    records: Records, settings: Settings, environ: Mapping[str, str], regular: list[Regular]
+) -> Iterator[Finding]:
     jobs = {one["name"]: one for one in records.jobs()}
     for trigger in records.triggers():
         if trigger["type"] != "SCHEDULED":
@@ -90,7 +93,8 @@ def _ours(records: Records, settings: Settings, regular: list[Regular]) -> Itera
             if job is None or job["engine"] != "recipe":
                 continue
             where = f"Headgate's trigger {trigger['name']}"
-            regular.append(Regular(where, _kind_of(settings, job), trigger["enabled"]))
+            kind, aim = _read_by(settings, job, environ)
+            regular.append(Regular(where, kind, trigger["enabled"], aim, bool(trigger["unless_datahub_schedules"])))
             last = job["last_run"]
             yield Finding(
                 Rank.NOTE,
@@ -102,15 +106,13 @@ def _ours(records: Records, settings: Settings, regular: list[Regular]) -> Itera
             )
 
 
-def _kind_of(settings: Settings, job: Doc) -> str:
-    """The source type of a job's recipe; "" where the file cannot be read here."""
+def _read_by(settings: Settings, job: Doc, environ: Mapping[str, str]) -> tuple[str, Aim | None]:
+    """The source type of a job's recipe, and what it reads; nothing where the file cannot be read here."""
     try:
-        text = (settings.project / str(job["target"].get("recipe") or "")).read_text("utf-8")
-        found: Any = yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
-        return ""
-    source: Any = found.get("source") if isinstance(found, dict) else None
-    return str(source.get("type") or "").removeprefix("headgate-") if isinstance(source, dict) else ""
+        recipe = text.read_recipe(settings.project / str(job["target"].get("recipe") or ""))
+    except Invalid:
+        return "", None
+    return text.part_types(recipe)["source"][0].removeprefix("headgate-"), aim_of(recipe, Environment(environ))
 
 
 def _sources(client: GmsClient | None, regular: list[Regular]) -> Iterator[Finding]:
@@ -126,7 +128,8 @@ def _sources(client: GmsClient | None, regular: list[Regular]) -> Iterator[Findi
         where = f"DataHub's ingestion source {one.get('name') or one.get('urn')}"
         if not schedule.get("interval"):
             continue
-        regular.append(Regular(where, str(one.get("type") or "")))
+        recipe = str(record(one.get("config")).get("recipe") or "")
+        regular.append(Regular(f"{where} ({one.get('urn')})", str(one.get("type") or ""), aim=aim_of_text(recipe)))
         executor = record(one.get("config")).get("executorId") or "default"
         yield Finding(
             Rank.NOTE,
@@ -167,14 +170,33 @@ def _twice(regular: Sequence[Regular]) -> Iterator[Finding]:
             by_kind.setdefault(one.kind, []).append(one)
     for kind, those in by_kind.items():
         ours = [one for one in those if one.where.startswith("Headgate's")]
-        if ours and len(those) > len(ours):
-            yield Finding(
-                Rank.LIKELY,
-                f"{kind} is ingested on two schedules",
-                " and ".join(one.where for one in those),
-                f"headgate triggers disable {word(ours[0].where.partition('trigger ')[2])}; or take the schedule off in"
-                " DataHub",
-            )
+        for mine in ours:
+            if twins := [one for one in those if one not in ours and _may_be_same(mine, one)]:
+                yield _two(kind, mine, twins)
+
+
+def _may_be_same(one: Regular, other: Regular) -> bool:
+    """Whether both ingest the same, for all that is known."""
+    return one.aim is None or other.aim is None or same(one.aim, other.aim) is not False
+
+
+def _two(kind: str, mine: Regular, twins: Sequence[Regular]) -> Finding:
+    known = [one for one in twins if mine.aim is not None and one.aim is not None and same(mine.aim, one.aim)]
+    off = "take the schedule off in DataHub"
+    name = mine.where.partition("trigger ")[2]
+    if mine.yields and known:
+        return Finding(
+            Rank.POSSIBLE,
+            f"{kind} is on two schedules: {mine.where} leaves it to DataHub",
+            " and ".join(one.where for one in known),
+            f"{off}, or set unless_datahub_schedules: false at triggers.{name}, then: headgate apply",
+        )
+    return Finding(
+        Rank.LIKELY,
+        f"{kind} is ingested on two schedules",
+        " and ".join(one.where for one in (mine, *twins)),
+        f"headgate triggers disable {word(name)}; or {off}",
+    )
 
 
 def _not_looked(what: str, fault: Fault) -> Finding:

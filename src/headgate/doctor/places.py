@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headgate.recipes.twice import Aim
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
@@ -25,3 +27,5 @@ class Regular:
     where: str
     kind: str  #: the recipe's source type, e.g. glue; "" where nobody knows
     enabled: bool = True
+    aim: Aim | None = None  #: what its recipe reads, where that is known
+    yields: bool = False  #: a trigger of ours that leaves to DataHub what DataHub schedules, too

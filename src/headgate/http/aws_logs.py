@@ -1,8 +1,9 @@
 """This file is where CloudWatch Logs' read side is served: what runs and functions print, for `aws logs tail`.
 
 Groups: `/aws-glue/jobs/output` has what runs print, one stream a run (or attempt), named by its id; also found as
-`JOB/ID`, the way many pages say that Glue names them. `/aws-glue/jobs/error` has how runs failed. `/aws/lambda/NAME`
-has what a function of `functions:` prints, one stream an invocation.
+`JOB/ID`, the way many pages say that Glue names them. `/aws-glue/jobs/error` has how runs failed. Both are there again
+as `/aws-glue/python-jobs/…` for those runs whose LogGroupName is that. `/aws/lambda/NAME` has what a function of
+`functions:` prints, one stream an invocation.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from headgate.http.aws_wire import Call, Fault, unknown_operation
 from headgate.http.glue import model
 from headgate.http.log_events import LogEvent, LogLines, Look, Span
 from headgate.http.log_pattern import matcher
+from headgate.ledger import glue
 from headgate.model import Json, Run, attempt_id
 from headgate.supervision import records
 
 OUTPUT: Final = "/aws-glue/jobs/output"
 ERROR: Final = "/aws-glue/jobs/error"
+PYTHON_OUTPUT: Final = "/aws-glue/python-jobs/output"
+PYTHON_ERROR: Final = "/aws-glue/python-jobs/error"
 FUNCTIONS: Final = "/aws/lambda/"
 _MOST_RUNS: Final = 1_000  #: looked through in one call
 _MOST_EVENTS: Final = 10_000
@@ -89,7 +93,9 @@ class LogsService:
         prefix, part = body.get("logGroupNamePrefix", ""), body.get("logGroupNamePattern", "").lower()
         if prefix and part:
             raise Invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
-        names = sorted([OUTPUT, ERROR, *(FUNCTIONS + name for name in self._gate.settings.functions)])
+        names = sorted(
+            [OUTPUT, ERROR, PYTHON_OUTPUT, PYTHON_ERROR, *(FUNCTIONS + name for name in self._gate.settings.functions)]
+        )
         found = [name for name in names if name.startswith(prefix) and part in name.lower()]
         page, token = _page(found, body, most=50)
         return {"logGroups": [_group(name, region) for name in page], **token}
@@ -152,7 +158,7 @@ class LogsService:
         name = given.partition(":log-group:")[2].removesuffix(":*") if given.startswith("arn:") else given
         if not name:
             raise Invalid("expected logGroupName or logGroupIdentifier")
-        known = name in (OUTPUT, ERROR) or (
+        known = name in (OUTPUT, ERROR, PYTHON_OUTPUT, PYTHON_ERROR) or (
             name.startswith(FUNCTIONS) and name[len(FUNCTIONS) :] in self._gate.settings.functions
         )
         if not known:
@@ -175,22 +181,32 @@ class LogsService:
         return found
 
     def _runs(self, group: str) -> Iterator[Run]:
-        ledger = self._gate.ledger
-        job = f"function:{group[len(FUNCTIONS) :]}" if group.startswith(FUNCTIONS) else None
+        ledger, fits = self._gate.ledger, self._belongs(group)
+        job = _job_of(group)
         given: set[str] = set()
         for run in ledger.live_runs():
-            if (run.job == job) if job else not run.job.startswith("function:"):
+            if fits(run):
                 given.add(run.id)
                 yield run
         before: int | None = None
         for _ in range(_MOST_RUNS // 200):
             page = ledger.runs(job=job, before=before, limit=200)
             for run in page.items:
-                if run.id not in given and (job or not run.job.startswith("function:")):
+                if run.id not in given and fits(run):
                     yield run
             if page.next is None:
                 return
             before = page.next
+
+    def _belongs(self, group: str) -> Callable[[Run], bool]:
+        """Whether a run is one of the group's."""
+        job = _job_of(group)
+        if job is not None:
+            return lambda run: run.job == job
+        if group in (PYTHON_OUTPUT, PYTHON_ERROR):
+            shells = self._gate.ledger.read(glue.python_shells)
+            return lambda run: run.job in shells
+        return lambda run: not run.job.startswith("function:")
 
     def _stream(self, group: str, name: str) -> Stream:
         """Raises Fault: there is none of that name."""
@@ -201,15 +217,14 @@ class LogsService:
         except NotFound:
             run = None
         streams = _streams_of(group, run, by_job=not name.startswith("jr_")) if run is not None else []
-        belongs = run is not None and run.job.startswith("function:") == group.startswith(FUNCTIONS)
         found = next((one for one in streams if one.name == name), None)
-        if found is None or not belongs:
+        if found is None or not self._belongs(group)(found.run):
             raise Fault("ResourceNotFoundException", _NO_STREAM)
         return found
 
     def _events(self, group: str, stream: Stream, look: Look) -> Sequence[LogEvent]:
         run = stream.run
-        if group == ERROR:
+        if group in (ERROR, PYTHON_ERROR):
             ended = run.ended_at is not None and run.error and stream.attempt == attempt_id(run.id, run.attempt)
             return [LogEvent(_last(run), stream.name, 0, str(run.error))] if ended else []
         return self._lines.of(stream.attempt, stream.name, Span(stream.begun, self._written(stream)), look)
@@ -225,6 +240,11 @@ class LogsService:
     def _piece(self, attempt: str, offset: int) -> tuple[str, int, bool]:
         part = self._gate.log(attempt, offset=offset, limit=_PIECE)
         return part.text, part.next, part.complete
+
+
+def _job_of(group: str) -> str | None:
+    """The job whose runs a function's group has; None for a group of Glue's."""
+    return f"function:{group[len(FUNCTIONS) :]}" if group.startswith(FUNCTIONS) else None
 
 
 def _streams_of(group: str, run: Run, *, by_job: bool = False) -> list[Stream]:

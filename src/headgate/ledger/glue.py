@@ -82,6 +82,14 @@ def triggers(connection: Connection, names: Sequence[str]) -> dict[str, TriggerR
     }
 
 
+def python_shells(connection: Connection) -> set[str]:
+    """The jobs whose Command, as Glue's API was told of it, is a Python shell's."""
+    told = schema.glue_definition
+    found = connection.execute(sa.select(told.c.name, told.c.members).where(told.c.kind == "job"))
+    commands = {row.name: rows.loads(row.members).get("Command") for row in found}
+    return {name for name, one in commands.items() if isinstance(one, dict) and one.get("Name") == "pythonshell"}
+
+
 def _read(connection: Connection, table: sa.Table, kind: str, names: Sequence[str]) -> list[Any]:
     told = schema.glue_definition
     statement = sa.select(table, told.c.members, told.c.tags).outerjoin(

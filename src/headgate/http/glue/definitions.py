@@ -19,6 +19,7 @@ from headgate.model import (
     JobName,
     Json,
     Logical,
+    Missed,
     ObjectFilter,
     Origin,
     Predicate,
@@ -169,6 +170,7 @@ def trigger_of(
         enabled=on_creation or kind is TriggerType.ON_DEMAND,
         workflow=members.get("WorkflowName"),
         objects=watched(tags or {}) if kind is TriggerType.EVENT else None,
+        missed=Missed.SKIP,  # AWS makes up no tick that it missed
         **described,
     )
 

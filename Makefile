@@ -12,7 +12,7 @@ MINUTES ?= 10
 
 .DEFAULT_GOAL := help
 LINTS := lint-format lint-code lint-types lint-imports lint-words
-.PHONY: help setup demo test check lint $(LINTS) docs bench chaos fuzz lock check-pythons clean-clone clean
+.PHONY: help setup demo test check lint $(LINTS) docs bench chaos long fuzz lock check-pythons clean-clone clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -55,6 +55,11 @@ bench: setup ## measure, and print the table of docs/benchmarks.md (BENCH_ARGS g
 chaos: setup ## kill servers under load for MINUTES=10, and judge what is left
 	@[ "$$HEADGATE_NO_POSTGRES" = 1 ] || sh scripts/debian.sh postgresql
 	cd tests && ../$(BIN)/python -m chaos.long --minutes $(MINUTES)
+
+long: setup ## what takes minutes: 1,000 tables read by datahub ingest and by our engine, a recipe that prints 2 GB
+	$(BIN)/python -W ignore benchmarks/equality.py
+	$(BIN)/python -W ignore benchmarks/chatter.py
+	$(BIN)/python -W ignore benchmarks/chatter.py --masked
 
 fuzz: setup ## send made-up calls to the REST API and to Glue's for MINUTES=10, and judge the answers
 	$(BIN)/python tests/http/fuzz_long.py --minutes $(MINUTES)

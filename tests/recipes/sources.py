@@ -92,8 +92,8 @@ class Odd(Source):
             time.sleep(60)
 
     def chatter(self) -> None:
-        """Print a lot of lines, and then what is no text."""
-        for _ in range(200):
+        """Print as many megabytes of lines as its config says, or 20, and then what is no text."""
+        for _ in range(int(self.config.get("megabytes", 20)) * 10):
             sys.stdout.write(f"{'x' * 99}\n" * 1000)
         sys.stdout.flush()
         os.write(1, b"\xff\xfe\x00 not text\n")

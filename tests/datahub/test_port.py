@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from worlds import (
@@ -253,3 +254,25 @@ def test_ingestions_are_listed_newest_first(hub: DataHub) -> None:
 def test_without_ingestions_none_is_listed(hub: DataHub) -> None:
     """An empty DataHub has none."""
     assert list(hub.ingestions(most=10)) == []
+
+
+def test_ingestions_of_one_executor_are_listed(hub: DataHub) -> None:
+    """As many of its own as are asked for, however many others there are."""
+    hub.emit([one for number in range(1, 4) for one in _asked(number)])
+
+    assert len(hub.ingestions(most=2, executor="__datahub_cli_")) == 2
+    assert list(hub.ingestions(most=10, executor="default")) == []
+
+
+def test_who_wrote_last_is_told(hub: DataHub) -> None:
+    """Of what ingestions write, each dataset once, and when; what people edit is no write of that kind."""
+    begun = datetime.now(UTC) - timedelta(seconds=1)
+    hub.emit(dataset(DATASET, "urn:li:tag:a"))
+    hub.emit([proposal(OTHER, "globalTags", {"tags": [{"tag": "urn:li:tag:a"}]})])
+    [found] = hub.last_writes(most=10)
+
+    assert (found.dataset, found.aspect, found.run) == (DATASET, "datasetProperties", "")
+    assert begun <= found.at <= datetime.now(UTC) + timedelta(seconds=1)
+    hub.emit([proposal(OTHER, "datasetProperties", {"name": "orders"})])
+    assert len(hub.last_writes(most=10)) == 2
+    assert len(hub.last_writes(most=1)) == 1

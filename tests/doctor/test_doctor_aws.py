@@ -44,10 +44,10 @@ class Played(Clients):
 
     def call(
         self, place: Place, service: str, operation: str, arguments: Mapping[str, Any], *, doing: str,
-        attempts: int = 1, read: float | None = None,
+        **more: Any,
     ) -> dict[str, Any] | Fault:  # fmt: skip
         if operation != "simulate_principal_policy":
-            return super().call(place, service, operation, arguments, doing=doing, attempts=attempts, read=read)
+            return super().call(place, service, operation, arguments, doing=doing, **more)
         self.asked.append(arguments)
         if self.allows is None:
             return Fault(FaultKind.DENIED, "AccessDenied", "not authorized to perform iam:Simulate…", doing)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,11 +113,29 @@ def test_a_file_may_be_named_and_one_that_is_not_there_is_said(repository: Path)
     assert "gone" in found[1].what
 
 
+def test_a_folder_that_is_closed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's refusal, for root is let in everywhere."""
+    (tmp_path / "open.sh").write_text("datahub ingest -c x\n", "utf-8")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found, _ = look(tmp_path)
+
+    assert [one.rank for one in found] == [Rank.NOTE, Rank.UNSEEN]
+    assert found[1].what == f"{tmp_path / 'closed'} could not be looked at"
+
+
 def test_the_look_is_bounded_and_says_so(tmp_path: Path) -> None:
     """In time here; what is left unseen is a finding."""
     for number in range(5):
         (tmp_path / f"{number}.sh").write_text("datahub ingest -c x\n", "utf-8")
-    ticks = iter(range(0, 1000, 20))
+    ticks = iter(range(0, 1000, 8))
     found = list(files.examine([tmp_path], [], clock=lambda: float(next(ticks))))
 
     assert found[-1].rank is Rank.UNSEEN
@@ -148,6 +169,7 @@ def stub(folder: Path, *, ps: str = "", log: str = "", fails: str = "", hangs: b
     lines += ["exec /bin/sleep 60"] if hangs else []
     lines += [f"echo '{fails}' >&2", "exit 1"] if fails else []
     # the log of a container comes on both streams
+    lines += ["echo 'WARNING: Error loading config file: permission denied' >&2"]
     lines += [f'case "$1" in ps) /bin/cat {folder}/ps;; logs) /bin/cat {folder}/log >&2;; esac']
     (folder / "docker").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "docker").chmod(0o755)
@@ -159,7 +181,7 @@ def listed(*those: Mapping[str, str]) -> str:
 
 
 def contained(folder: Path, environ: Mapping[str, str], *, executor: bool = False) -> list[Finding]:
-    settings = load(folder, {})
+    settings = load(folder, {"DATAHUB_GMS_URL": "http://127.0.0.1:9"})
     if executor:
         settings = replace(settings, datahub=replace(settings.datahub, executor=Path("executor.yml")))
     return list(containers.examine(settings, environ, patience=5.0))
@@ -179,7 +201,7 @@ def test_the_log_of_an_actions_container_is_looked_through(project: Path) -> Non
 
     assert found.rank is Rank.NOTE
     assert found.what.startswith("the container datahub-datahub-actions-1 (acryldata/datahub-actions:v1.7.0) runs, and")
-    assert found.evidence == "2 of its last 3 lines; the newest at 2026-01-02 03:00:02 UTC: RUN_INGEST"
+    assert found.evidence == "2 of its last 4 lines; the newest at 2026-01-02 03:00:02 UTC: RUN_INGEST"
     assert found.mend.startswith("docker logs --tail 2000 datahub-datahub-actions-1 2>&1 | grep")
     assert f"logs --timestamps --tail 2000 {PS['ID']} secret= host=unix:///there" in called
     assert "hush" not in repr(found) + called
@@ -231,6 +253,7 @@ def test_no_docker_at_all_is_no_trouble(project: Path) -> None:
     [found] = contained(project, {"PATH": str(project)})
 
     assert (found.rank, found.evidence) == (Rank.NOTE, "no docker is on this machine's PATH")
+    assert list(containers.examine(load(project, {}), {"PATH": str(project)})) == [], "nor asked for without a DataHub"
 
 
 def test_a_docker_that_hangs_is_given_up(project: Path) -> None:

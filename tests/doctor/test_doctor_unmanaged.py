@@ -13,6 +13,7 @@ from fakes.gms import ADMIN, TOKEN, FakeGms
 from test_doctor_datahub import QUICK, request
 
 from headgate.datahub import GmsClient
+from headgate.datahub.writes import last_writes
 from headgate.doctor import Finding, Rank, versions
 from headgate.doctor.unmanaged import examine
 from headgate.embedded.changes import make
@@ -142,6 +143,22 @@ def test_the_questions_are_bounded(here: World, gms: FakeGms) -> None:
     assert len(found) == 11
     assert "more writers" in found[-1].what
     assert "run-0," in found[0].evidence, "the newest first"
+
+
+def test_a_slow_datahub_is_asked_for_so_long_only(gms: FakeGms) -> None:
+    """What was found until then is told."""
+    for number in range(12):
+        write(gms, f"t{number}", by(f"run-{number}"))
+    asked: list[str] = []
+    ticks = iter(range(0, 1000, 9))
+
+    def ask(method: str, path: str, body: object = None) -> object:
+        del body
+        asked.append(f"{method} {path.partition('?')[0]}")
+        return {"entities": [], "value": [{"runId": f"run-{number}"} for number in range(12)]}
+
+    assert last_writes(ask, most=10, clock=lambda: float(next(ticks))) == []
+    assert asked == ["GET /openapi/v3/entity/dataset", "POST /runs", "POST /runs", "POST /runs"]
 
 
 def test_an_older_datahub_that_lists_no_runs_is_searched(here: World, gms: FakeGms) -> None:

@@ -6,7 +6,8 @@ them), and beside every aspect who wrote it. Writes without a run id are found b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from headgate.model import Json
 from headgate.ports import LastWrite
 
 RUNS: Final = 12  #: of the newest, that are looked into; one call each
+PATIENCE: Final = 20.0  #: seconds for that
 _ROWS: Final = 50  #: of what a run wrote
 _PORTION: Final = 50  #: datasets read in one call
 _NO_RUN: Final = "no-run-id-provided"
@@ -30,10 +32,15 @@ class Ask(Protocol):
     def __call__(self, method: str, path: str, body: Json = None) -> Json: ...
 
 
-def last_writes(ask: Ask, *, most: int) -> list[LastWrite]:
-    """See ports.DataHub. At most 2 + RUNS + most / 50 calls."""
-    lately = {urn: None for run in _runs(ask) for urn in _written(ask, run)}
+def last_writes(ask: Ask, *, most: int, clock: Callable[[], float] = time.monotonic) -> list[LastWrite]:
+    """See ports.DataHub. At most 2 + RUNS + most / 50 calls; runs are looked into for PATIENCE seconds."""
     found = [*_of(_page(ask, most))]
+    until = clock() + PATIENCE
+    lately: dict[str, None] = {}
+    for run in _runs(ask):
+        if clock() > until:
+            break  # the newest are the first
+        lately |= dict.fromkeys(_written(ask, run))
     known = {one.dataset for one in found if one is not None}
     missing = [urn for urn in lately if urn not in known][:most]
     for start in range(0, len(missing), _PORTION):
@@ -45,7 +52,7 @@ def _runs(ask: Ask) -> list[str]:
     """Ids of the newest runs DataHub has seen; none where it does not list them."""
     try:
         answer = ask("POST", "/runs?action=list", {"pageOffset": 0, "pageSize": RUNS + 1, "includeSoft": False})
-    except (NotFound, Invalid, Unavailable):  # the search may still know; where it is away that is said there
+    except (NotFound, Invalid, Unavailable):  # what the search knows is enough
         return []
     ids = texts([record(one).get("runId") for one in sequence(record(answer).get("value"))])
     return [one for one in ids if one != _NO_RUN][:RUNS]

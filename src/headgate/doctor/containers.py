@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
@@ -59,20 +59,20 @@ class _Docker:
     patience: float  #: seconds for one call
 
     def said(self, *words: str) -> str:
-        """What it prints, both streams, at most _LARGEST bytes of it.
+        """What it prints, at most _LARGEST bytes of it; of `logs` both streams, for there a container's are both.
 
         Raises:
             Unavailable: it cannot be started, fails, or takes too long.
         """
         shown = f"docker {words[0]}"
         passed = {name: value for name, value in self.environ.items() if name in _PASSED or name.startswith("DOCKER_")}
-        with tempfile.TemporaryFile() as out:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             try:
                 process = subprocess.Popen(  # noqa: S603 - `docker`, as it was found on PATH, with words of ours
                     [self.program, *words],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
-                    stderr=subprocess.STDOUT,
+                    stderr=subprocess.STDOUT if words[0] == "logs" else errors,
                     env=passed,
                     start_new_session=True,
                 )
@@ -84,11 +84,15 @@ class _Docker:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 raise Unavailable(f"{shown} did not end within {self.patience:g} s") from error
-            out.seek(0)
-            text = out.read(_LARGEST).decode("utf-8", "replace")
+            text, said = (_read(one) for one in (out, errors))
         if code != 0:
-            raise Unavailable(f"{shown}: {' '.join(text.split())[:200] or f'exit {code}'}")
+            raise Unavailable(f"{shown}: {' '.join((said or text).split())[:200] or f'exit {code}'}")
         return text
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(_LARGEST).decode("utf-8", "replace")
 
 
 def examine(settings: Settings, environ: Mapping[str, str], *, patience: float = _PATIENCE) -> Iterator[Finding]:
@@ -98,7 +102,7 @@ def examine(settings: Settings, environ: Mapping[str, str], *, patience: float =
     """
     program = shutil.which("docker", path=environ.get("PATH", ""))
     if program is None:
-        yield _told("no docker is on this machine's PATH")
+        yield from _told("no docker is on this machine's PATH", settings)
         return
     docker = _Docker(program, environ, patience)
     try:
@@ -108,10 +112,13 @@ def examine(settings: Settings, environ: Mapping[str, str], *, patience: float =
         away = re.search(
             r"cannot connect to the docker daemon|failed to connect to the docker api", str(error), re.IGNORECASE
         )
-        yield _told(str(error)) if away else unseen("the containers of this machine", str(error), _BY_HAND)
+        if away:
+            yield from _told(str(error), settings)
+        else:
+            yield unseen("the containers of this machine", str(error), _BY_HAND)
         return
     if not found:
-        yield _told(f"docker lists no container whose image or name says {_NAME}")
+        yield from _told(f"docker lists no container whose image or name says {_NAME}", settings)
         return
     for one in found[:_MOST]:
         yield from _container(docker, one, settings)
@@ -119,10 +126,11 @@ def examine(settings: Settings, environ: Mapping[str, str], *, patience: float =
         yield unseen(f"{len(found) - _MOST} more containers of DataHub Actions", f"{_MOST} are looked at", _BY_HAND)
 
 
-def _told(why: str) -> Finding:
-    return Finding(
-        Rank.NOTE, "no log of a container of DataHub Actions was looked at", why, f"where they run: {_BY_HAND}"
-    )
+def _told(why: str, settings: Settings) -> Iterator[Finding]:
+    """What to type where the containers are; without a DataHub there is nobody to ask for them."""
+    if settings.datahub.configured:
+        what = "no log of a container of DataHub Actions was looked at"
+        yield Finding(Rank.NOTE, what, why, f"where they run: {_BY_HAND}")
 
 
 def _containers(docker: _Docker) -> list[Container]:

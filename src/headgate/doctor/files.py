@@ -80,7 +80,8 @@ def examine(
         if not path.exists():
             yield unseen(f"the folder {path}", "there is no such file or folder", f"ls -ld {word(path)}")
             continue
-        for file in _files(path, budget):
+        closed: list[OSError] = []
+        for file in _files(path, budget, closed):
             try:
                 found = _file(file, budget, regular)
             except OSError as error:
@@ -89,6 +90,10 @@ def examine(
             count += found is not None
             if found is not None and count <= _TOLD:
                 yield found
+        if closed:
+            first = closed[0]
+            more = f" and {len(closed) - 1} more folders" if len(closed) > 1 else ""
+            yield unseen(f"{first.filename}{more}", str(first.strerror), f"ls -ld {word(first.filename)}")
     if count > _TOLD:
         yield Finding(
             Rank.NOTE,
@@ -104,12 +109,14 @@ def examine(
         )
 
 
-def _files(path: Path, budget: _Budget) -> Iterator[Path]:
-    """The ordinary files below, in the order of their names; no link is followed."""
+def _files(path: Path, budget: _Budget, closed: list[OSError]) -> Iterator[Path]:
+    """The files below, in the order of their names; no link is followed. `closed` takes folders that are not let in."""
     if not path.is_dir():
         yield path
         return
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=closed.append):
+        if budget.spent:
+            return
         folders[:] = sorted(one for one in folders if one not in _PASSED)
         for name in sorted(names):
             if budget.spent:

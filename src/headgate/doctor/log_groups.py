@@ -63,8 +63,8 @@ def _group(group: str, clients: Clients, now: datetime) -> Finding:
     return Finding(
         Rank.NOTE,
         f"the log group {name} speaks of `datahub ingest`, last at {told(at)}",
-        f"{'' if whole else 'at least '}{count} lines in {DAYS} days; the newest in the stream"
-        f" {newest.get('logStreamName')}",
+        f"{'' if whole else 'at least '}{count} line{'' if count == 1 else 's'} in {DAYS} days; the newest in the"
+        f" stream {newest.get('logStreamName')}",
         show,
     )
 

@@ -1,4 +1,7 @@
-"""This file is where pytest starts, which puts what tests share (`browser`, `fakes`) where all can import it."""
+"""This file is where pytest starts, which puts what tests share (`browser`, `fakes`) where all can import it.
+
+Property tests try fewer examples than they would by themselves; `--hypothesis-profile=thorough` tries many.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,20 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 from services.postgres import cluster
 from services.tables import database, make_template
+
+# a machine that does other things, too, is no reason to fail: what has to be quick says so itself
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=1_000, deadline=None)
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: a worker that begins one of them last keeps all the others waiting."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -299,5 +299,11 @@ print(sorted(name for name in sys.modules if name.startswith("headgate")))
 
     assert ran.stdout.splitlines()[:2] == ["started", "[]"], ran
     assert ran.stdout.splitlines()[2] == str(
-        ["headgate", *(f"headgate.aws_lambda{one}" for one in ("", ".handling", ".messages", ".objects", ".starting"))]
+        [
+            "headgate",
+            *(
+                f"headgate.aws_lambda{one}"
+                for one in ("", ".handling", ".marking", ".messages", ".objects", ".starting")
+            ),
+        ]
     )

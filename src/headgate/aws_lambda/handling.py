@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from headgate.aws_lambda.marking import Marks
 from headgate.aws_lambda.messages import Malformed, Message, Record, read
 from headgate.aws_lambda.objects import family_of, identity_of, unwanted
-from headgate.aws_lambda.starting import NotStarted, Started, Starter, post, starter
+from headgate.aws_lambda.starting import NotStarted, Started, Starter, marks_of, post, starter
 
 _log: Final = logging.getLogger("headgate.aws_lambda")
 Json = Any
@@ -61,11 +62,12 @@ class Invocation:
         environ: Mapping[str, str],
         *,
         request: str,
-        make: Callable[[Mapping[str, str]], Starter | None] = starter,
+        make: Callable[[Mapping[str, str], Marks | None], Starter | None] = starter,
     ) -> None:
         self._environ = environ
         self._request = request
-        self._start = make(environ)  #: None: messages are handed to Headgate as they are
+        self._marks = marks_of(environ)
+        self._start = make(environ, self._marks)  #: None: messages are handed to Headgate as they are
         self._wanted = Wanted(
             bucket=environ.get("HEADGATE_BUCKET", ""),
             prefix=environ.get("HEADGATE_PREFIX", ""),
@@ -136,6 +138,8 @@ class Invocation:
         if family_of(record.kind) != "created":
             return f"event: {record.kind!r} does not say that there is a new object"
         reason = unwanted(record.key, record.size)
+        if reason is None and self._marks is not None and self._marks.ours(record.bucket, record.key):
+            reason = "marker: one of our own (HEADGATE_MARKS); better no notification covers them"
         if reason is not None:
             return reason
         wanted = self._wanted

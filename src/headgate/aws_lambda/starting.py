@@ -2,7 +2,7 @@
 
 Glue's starts know no names, so the event's identity is planted in what is started (a run property, an argument), and a
 start first looks for it among what was started since the event. A start whose answer was lost is not made again: the
-invocation fails, and the next one looks.
+invocation fails, and the next one looks. Of two that look at the same moment, a marker decides (see `marking`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from headgate.aws_lambda import marking
+from headgate.aws_lambda.marking import Marks, Unmarked
 from headgate.aws_lambda.messages import Record
 
 #: The run property, and the argument, that holds the event's identity.
@@ -36,6 +38,10 @@ class Misconfigured(Exception):
 
 class NotStarted(Exception):
     """It was not started, or nobody knows whether it was; it is to be tried again."""
+
+
+class _Doubtful(NotStarted):
+    """Nobody knows whether it was started."""
 
 
 class _Unknown(NotStarted):
@@ -65,9 +71,22 @@ def forget() -> None:
     _recent.clear()
     _clients.clear()
     _tokens.clear()
+    marking.forget()
 
 
-def starter(environ: Mapping[str, str]) -> Starter | None:
+def marks_of(environ: Mapping[str, str]) -> Marks | None:
+    """Where markers are kept, by HEADGATE_MARKS. Raises Misconfigured."""
+    place = environ.get("HEADGATE_MARKS", "")
+    if not place:
+        return None
+    parts = urlsplit(place)
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
+        raise Misconfigured(f"HEADGATE_MARKS: expected a place such as s3://bucket/prefix/, found {place!r}")
+    prefix = parts.path.strip("/")
+    return Marks(parts.netloc, f"{prefix}/" if prefix else "")
+
+
+def starter(environ: Mapping[str, str], marks: Marks | None = None) -> Starter | None:
     """Return who starts, by HEADGATE_START: `workflow` (default), `job`, or None for `headgate`.
 
     Raises:
@@ -82,11 +101,11 @@ def starter(environ: Mapping[str, str]) -> Starter | None:
         return None
     if way == "workflow":
         name = _needed(environ, "HEADGATE_GLUE_WORKFLOW", "the name of a Glue workflow, for HEADGATE_START=workflow")
-        return lambda record, mark: _workflow(name, record, mark)
+        return lambda record, mark: _workflow(name, record, mark, marks)
     if way == "job":
         name = _needed(environ, "HEADGATE_GLUE_JOB", "the name of a Glue job, for HEADGATE_START=job")
         queueing = environ.get("HEADGATE_QUEUEING", "true").lower() != "false"
-        return lambda record, mark: _job(name, record, mark, queueing=queueing)
+        return lambda record, mark: _job(name, record, mark, marks, queueing=queueing)
     raise Misconfigured(f"HEADGATE_START: expected workflow, job or headgate, found {way!r}")
 
 
@@ -100,7 +119,7 @@ def _needed(environ: Mapping[str, str], name: str, what: str) -> str:
 # -- Glue
 
 
-def _workflow(name: str, record: Record, mark: str) -> Started:
+def _workflow(name: str, record: Record, mark: str, marks: Marks | None) -> Started:
     """Start a run of the workflow, with the object in its run properties."""
     found = _recent.get((name, mark))
     if found is None:
@@ -113,11 +132,11 @@ def _workflow(name: str, record: Record, mark: str) -> Started:
     if found is not None:
         return Started(found, f"workflow {name}", found=True)
     asked = {"Name": name, "RunProperties": {**_about(record), PLANTED: mark}}
-    said = _call("start_workflow_run", asked, once=True)
+    said = _begin("start_workflow_run", asked, name, mark, marks)
     return Started(_remember(name, mark, str(said["RunId"])), f"workflow {name}", found=False)
 
 
-def _job(name: str, record: Record, mark: str, *, queueing: bool) -> Started:
+def _job(name: str, record: Record, mark: str, marks: Marks | None, *, queueing: bool) -> Started:
     """Start a run of the job, with the object in its arguments."""
     found = _recent.get((name, mark))
     if found is None:
@@ -132,8 +151,27 @@ def _job(name: str, record: Record, mark: str, *, queueing: bool) -> Started:
         return Started(found, f"job {name}", found=True)
     given = {f"--{key}": value for key, value in {**_about(record), PLANTED: mark}.items()}
     asked = {"JobName": name, "Arguments": given, "JobRunQueuingEnabled": queueing}
-    said = _call("start_job_run", asked, once=True)
+    said = _begin("start_job_run", asked, name, mark, marks)
     return Started(_remember(name, mark, str(said["JobRunId"])), f"job {name}", found=False)
+
+
+def _begin(operation: str, asked: Mapping[str, Any], name: str, mark: str, marks: Marks | None) -> dict[str, Any]:
+    """Start it, unless another invocation is doing so at this moment. Raises NotStarted."""
+    if marks is None:
+        return _call(operation, asked, once=True)
+    try:
+        mine = marks.claim(name, mark)
+    except Unmarked as error:
+        raise NotStarted(f"HEADGATE_MARKS: {error}") from error
+    if not mine:
+        raise NotStarted(f"{operation}: another invocation is starting it; what that started is found by the next try")
+    try:
+        return _call(operation, asked, once=True)
+    except _Doubtful:
+        raise
+    except NotStarted:
+        marks.give_back(name, mark)
+        raise
 
 
 def _about(record: Record) -> dict[str, str]:
@@ -191,16 +229,17 @@ def _call(operation: str, asked: Mapping[str, Any], *, once: bool) -> dict[str, 
         status = int((error.response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
         code = str(said.get("Code") or f"HTTP {status}")
         doubt = once and (code in _OPEN or status >= 500)
-        raise NotStarted(_words(operation, f"{code}: {said.get('Message') or ''}", doubt=doubt)) from error
+        raise _not_started(operation, f"{code}: {said.get('Message') or ''}", doubt=doubt) from error
     except (botocore.exceptions.BotoCoreError, OSError) as error:
         never = isinstance(error, botocore.exceptions.EndpointConnectionError | botocore.exceptions.ConnectTimeoutError)
         words = f"{type(error).__name__}: {str(error)[:500]}"
-        raise NotStarted(_words(operation, words, doubt=once and not never)) from error
+        raise _not_started(operation, words, doubt=once and not never) from error
 
 
-def _words(operation: str, said: str, *, doubt: bool) -> str:
-    more = "; it may have been done all the same, and is looked for by the next try" if doubt else ""
-    return f"{operation}: {said}{more}"
+def _not_started(operation: str, said: str, *, doubt: bool) -> NotStarted:
+    if doubt:
+        return _Doubtful(f"{operation}: {said}; it may have been done all the same, and is looked for by the next try")
+    return NotStarted(f"{operation}: {said}")
 
 
 def _client(attempts: int) -> Any:

@@ -57,7 +57,7 @@ def write(gms: FakeGms, table: str, system: dict[str, Any], aspect: str = "schem
 
 
 def look(here: World) -> list[Finding]:
-    return list(examine(here.records, ADMIN))
+    return list(examine(here.records, ADMIN, of_datahub=True))
 
 
 def test_a_dataset_fresher_than_any_run_is_unmanaged(here: World, gms: FakeGms) -> None:
@@ -197,10 +197,11 @@ def test_the_embedded_catalog_tells_the_same(tmp_path: Path) -> None:
         put("gone", "r0", "urn:li:corpuser:local")
         put("gone", None, "urn:li:corpuser:local", "status")
         put("orders", "r1", "urn:li:corpuser:local")
-        found = list(examine(here.records, "urn:li:corpuser:__datahub_system"))
+        found = list(examine(here.records, "urn:li:corpuser:__datahub_system", of_datahub=False))
 
     assert ["sales.orders" in one.what for one in found] == [True]
     assert "run id r1, written by urn:li:corpuser:local" in found[0].evidence
+    assert found[0].mend.startswith("headgate doctor datahub --look-in"), "it lists no runs"
 
 
 @pytest.mark.parametrize(

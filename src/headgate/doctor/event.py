@@ -16,6 +16,12 @@ def examine(case: Case) -> Iterator[Finding]:
     if (watch := case.trigger.get("catalog")) is not None:
         yield from _catalog(case, watch)
         return
+    if wanted is None and case.trigger.get("workflow"):
+        arn = f"arn:aws:glue:us-east-1:000000000000:trigger/{case.name}"
+        mend = f"aws glue tag-resource --resource-arn {word(arn)} --tags-to-add headgate:s3=s3://BUCKET/PREFIX"
+        why = "EventBridge, which tells a workflow's trigger of objects on AWS, is not here; the tag headgate:s3 is"
+        yield Finding(Rank.BROKEN, "it has no tag that names a bucket", why, mend)
+        return
     if wanted is None:
         yield Finding(Rank.BROKEN, "it names no bucket", "s3: is missing", _then(case, "s3.bucket", "a bucket"))
         return

@@ -56,7 +56,7 @@ def examine(
         *_crontabs(places.crontabs, regular),
         *files.examine(places.look_in, regular),
         *(() if away else _recent(records)),
-        *(() if away else unmanaged.examine(records, actor)),
+        *(() if away else unmanaged.examine(records, actor, of_datahub=client is not None)),
         *log_groups.examine(places.log_groups, clients, datetime.now(UTC)),
         *containers.examine(settings, places.environ),
         *_twice(regular),

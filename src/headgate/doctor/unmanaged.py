@@ -60,8 +60,12 @@ class _Known:
         return any(begun <= at <= ended for begun, ended in self._spans)
 
 
-def examine(records: Records, actor: str) -> Iterator[Finding]:
-    """One finding for each writer nobody knows. `actor`: as whom Headgate itself writes, a URN."""
+def examine(records: Records, actor: str, *, of_datahub: bool) -> Iterator[Finding]:
+    """One finding for each writer nobody knows.
+
+    `actor`: as whom Headgate itself writes, a URN. `of_datahub`: not so where the embedded catalog stands for it, which
+    lists no runs.
+    """
     try:
         writes = records.last_writes(most=_WRITES)
         known = _Known(records.runs(most=_RUNS), records.external(most=_REQUESTS) if writes else ())
@@ -75,7 +79,7 @@ def examine(records: Records, actor: str) -> Iterator[Finding]:
         if one["actor"] != actor and not known.explains(one):
             by_writer.setdefault((one["run"], one["pipeline"], one["actor"] or ""), []).append(one)
     for those in list(by_writer.values())[:_TOLD]:
-        yield _finding(those)
+        yield _finding(those, of_datahub=of_datahub)
     if len(by_writer) > _TOLD:
         yield Finding(
             Rank.POSSIBLE,
@@ -85,7 +89,7 @@ def examine(records: Records, actor: str) -> Iterator[Finding]:
         )
 
 
-def _finding(those: Sequence[Doc]) -> Finding:
+def _finding(those: Sequence[Doc], *, of_datahub: bool) -> Finding:
     newest, several = those[0], len(those) > 1
     who = [
         f"run id {newest['run']}" if newest["run"] else "no run id",
@@ -100,5 +104,5 @@ def _finding(those: Sequence[Doc]) -> Finding:
         f"unmanaged ingestion: {shown} {'were' if several else 'was'} written at {told(moment(newest['at']))} by no run"
         " that is known",
         f"{newest['aspect']}: {', '.join(who)}; neither Headgate's runs nor DataHub's execution requests explain it",
-        f"datahub ingest show --run-id {word(newest['run'])}; {_MORE}" if newest["run"] else _MORE,
+        f"datahub ingest show --run-id {word(newest['run'])}; {_MORE}" if newest["run"] and of_datahub else _MORE,
     )

@@ -13,4 +13,5 @@ def test_whatever_is_sent_is_answered_in_the_protocol(world: World, operation: s
     make = Maker(len(operation) * 1000 + sum(map(ord, operation)))
     seen = send_made_up(world, operation, make, 20)
 
+    assert seen[200]
     assert seen[400]

@@ -20,7 +20,7 @@ _TRIES: Final = 8  #: of a call that changes something
 _FIRST: Final = 0.25  #: seconds between the first two, of which a random part of up to half is left out
 _LONGEST: Final = 8.0  #: seconds
 _SETTLES: Final = 60.0  #: seconds that a trigger is given to stop, or to be gone
-_TRYING: Final = frozenset({FaultKind.THROTTLED, FaultKind.AWAY, FaultKind.EXPIRED})
+_TRYING: Final = frozenset({FaultKind.THROTTLED, FaultKind.AWAY})
 _THERE: Final = "AlreadyExistsException"
 
 Pause = Callable[[float], None]

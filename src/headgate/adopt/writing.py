@@ -53,13 +53,18 @@ def written(clients: Clients, wanted: Sequence[str], *, region: str = "", pause:
     """
     place = AwsPlace(region=region)
     far = Far(clients, place) if pause is None else Far(clients, place, pause=pause)
+    jobs = far.every("get_jobs", "Jobs", 200, "looking at the jobs there (glue:GetJobs)")
+    triggers = far.every("get_triggers", "Triggers", 200, "looking at the triggers there (glue:GetTriggers)")
+    return document(jobs, triggers, wanted, region=region)
+
+
+def document(
+    shown_jobs: Iterable[Members], shown_triggers: Iterable[Members], wanted: Sequence[str] = (), *, region: str = ""
+) -> str:
+    """The text for jobs and triggers as Glue shows them. Raises NotFound."""
     known = list(shapes("glue")["JobUpdate"]["members"])
-    shown = far.every("get_jobs", "Jobs", 200, "looking at the jobs there (glue:GetJobs)")
-    jobs = {one["Name"]: seen_job(one, known) for one in shown}
-    triggers = {
-        one["Name"]: one
-        for one in far.every("get_triggers", "Triggers", 200, "looking at the triggers there (glue:GetTriggers)")
-    }
+    jobs = {str(one["Name"]): seen_job(one, known) for one in shown_jobs}
+    triggers = {str(one["Name"]): one for one in shown_triggers}
     for name in wanted:
         if name not in jobs and name not in triggers:
             raise NotFound("job or trigger on Glue", name, "without names everything that is there is written")

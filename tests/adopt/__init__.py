@@ -1,0 +1,1 @@
+"""Tests of what is adopted from AWS Glue, and made there."""

@@ -1,0 +1,110 @@
+"""This file is where Glue's jobs and triggers are adopted by the commands a person types, against a served door."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from cli.world import Project
+from services.moto import CREDENTIALS
+
+from headgate.cli.ending import run
+
+from .aws_world import served
+from .world import make_project
+
+SCRIPT = {"Name": "pythonshell", "ScriptLocation": "s3://b/x.py", "PythonVersion": "3.9"}
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(make_project(tmp_path_factory.mktemp("far"), "jobs: {}\n")) as made:
+        yield made.url
+
+
+class Typed:
+    """Commands in this process, but for what the first one costs the same as those in one of their own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, line: str, code: int = 0) -> str:
+        """What a command that ends with this code says, on both of its outputs."""
+        self._capsys.readouterr()
+        ended = run(line.split())
+        said = self._capsys.readouterr()
+        assert ended == code, (line, said)
+        return said.out + said.err
+
+
+def test_what_is_on_glue_is_adopted(
+    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S4-17: import, an empty plan, an edit, its plan, apply, a hand's change, drift, apply, and again nothing."""
+    glue: Any = boto3.client(
+        "glue", endpoint_url=door, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
+    )
+    glue.create_job(Name="ingest", Role="arn:aws:iam::1:role/r", Command=SCRIPT, Timeout=30, MaxRetries=1)
+    glue.create_job(Name="views", Role="arn:aws:iam::1:role/r", Command=SCRIPT, DefaultArguments={"--password": "hush"})
+    glue.create_trigger(
+        Name="dual-engine-views-trigger", Type="CONDITIONAL", StartOnCreation=True, Actions=[{"JobName": "views"}],
+        Description="Views after the ingestion.",
+        Predicate={"Conditions": [{"LogicalOperator": "EQUALS", "JobName": "ingest", "State": "SUCCEEDED"}]},
+    )  # fmt: skip
+    project = Project(tmp_path / "project", None)
+    environ = {**CREDENTIALS, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": door}
+    done = project.type("import", "glue", "--write", "headgate.yaml", env=environ)
+    assert done.code == 0, done
+    for name in [one for one in os.environ if one.startswith(("HEADGATE_", "AWS_", "DATAHUB_"))]:
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(project.folder)
+    typed = Typed(capsys)
+
+    checked = typed("validate")
+    assert "2 jobs, 1 triggers" in checked
+    assert "runs that StartJobRun starts" in checked  # X-01
+    assert "Nothing to change" in typed("plan")
+
+    file = project.folder / "headgate.yaml"
+    text = file.read_text("utf-8").replace("timeout: 30m", "timeout: 45m").replace("password: hush", "password: other")
+    file.write_text(text + '  nightly: {type: SCHEDULED, on: glue, schedule: "cron(0 3 * * ? *)", actions: [ingest]}\n')
+    shown = typed("plan")
+    assert "~ glue job ingest: update\n    Timeout: 30 -> 45\n" in shown
+    assert "    DefaultArguments.--password: **** -> **** (another one)\n" in shown
+    assert "+ glue trigger nightly: create" in shown
+    changes = [one for one in json.loads(typed("plan -o json")) if one.get("on") == "glue"]
+    assert [(one["kind"], one["does"], one["drift"]) for one in changes] == [
+        ("job", "update", False), ("job", "update", False), ("trigger", "create", False)
+    ]  # fmt: skip
+    assert "glue" not in typed("plan --offline")
+    assert "say --yes" in typed("apply", 2)
+    assert "+ glue trigger nightly: create" in typed("apply --yes")
+    assert "Nothing to change" in typed("plan")
+    assert glue.get_trigger(Name="nightly")["Trigger"]["State"] == "ACTIVATED"
+
+    glue.stop_trigger(Name="nightly")
+    glue.update_job(JobName="ingest", JobUpdate={"Role": "arn:aws:iam::1:role/other", "Command": SCRIPT, "Timeout": 1})
+    glue.create_job(Name="stranger", Role="arn:aws:iam::1:role/r", Command=SCRIPT)
+    shown = typed("plan")
+    assert "~ glue job ingest: update  (drift: somebody changed it on AWS)\n" in shown
+    assert "    Role: arn:aws:iam::1:role/other -> arn:aws:iam::1:role/r\n" in shown
+    assert "~ glue trigger nightly: enable  (drift: somebody changed it on AWS)\n" in shown
+    assert "left alone: job stranger" in shown
+    typed("apply --yes")
+    assert "Nothing to change" in typed("plan")
+    assert glue.get_job(JobName="ingest")["Job"]["Timeout"] == 45
+    assert glue.get_trigger(Name="nightly")["Trigger"]["State"] == "ACTIVATED"
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    away = typed("plan", 3)
+    assert "Nothing to change in the ledger" in away
+    assert "what differs on AWS Glue is not known" in away
+    assert typed("apply --yes", 3).count("glue:GetJobs") == 1
+    assert "is there already" in typed("import glue --write headgate.yaml", 1)

@@ -136,9 +136,17 @@ def as_json(aspect: DictWrapper) -> Json:
     return cast("Json", pre_json_transform(aspect.to_obj()))
 
 
+class _Unit(MetadataWorkUnit):
+    """A work unit of one proposal of ours."""
+
+    def __init__(self, name: str, proposal: Prepared | PreparedPatch) -> None:
+        # not the generated one, which would look at what it is given to find what we know
+        self.id = name
+        self.metadata = proposal
+        self.treat_errors_as_warnings = False
+        self.is_primary_source = True
+
+
 def unit(proposal: Prepared | PreparedPatch, number: int = 0) -> MetadataWorkUnit:
     """Wrap it up for the pipeline. `number` tells events of one aspect apart."""
-    name = f"{proposal.entityUrn}-{proposal.aspectName}" + (f"-{number}" if number else "")
-    if isinstance(proposal, Prepared):
-        return MetadataWorkUnit(name, mcp=proposal)
-    return MetadataWorkUnit(name, mcp_raw=proposal)
+    return _Unit(f"{proposal.entityUrn}-{proposal.aspectName}" + (f"-{number}" if number else ""), proposal)

@@ -21,6 +21,7 @@ from datahub.ingestion.workunit_processors import (
     AutoBrowsePathV2Processor,
     AutoMaterializeReferencedTagsTermsProcessor,
     AutoPatchLastModifiedProcessor,
+    AutoStaleEntityRemovalProcessor,
     AutoStatusAspectProcessor,
     AutoWorkunitsReporterProcessor,
     EnsureAspectSizeProcessor,
@@ -158,7 +159,9 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
         super().close()
 
     def get_excluded_workunit_processors(self) -> list[Any]:
-        return list(_DONE)
+        # who removes what is gone looks at each work unit, also where nothing is ever removed
+        removes = self.state_provider.is_stateful_ingestion_configured()
+        return [*_DONE, *([] if removes else [AutoStaleEntityRemovalProcessor])]
 
     # -- what is made, in the order of its making
 

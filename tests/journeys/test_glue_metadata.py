@@ -7,18 +7,21 @@ played, and remember what they are asked.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cli.world import Project
 from fakes.aws import FakeAws
 from fakes.glue_catalog import FakeGlue
 from fakes.gms import FakeGms
 from services.moto import CREDENTIALS
 
 from headgate.app import App
-from headgate.model import JobName, Run, RunState
+from headgate.doors.catalog.reading import Change, event_of
+from headgate.model import TABLE_CHANGES, JobName, Run, RunState
 from headgate.project import write_project
 from headgate.recipes.targeted import NOTE
 
@@ -26,6 +29,16 @@ from .world import ended, running, runs_of, until
 
 ROLE = "arn:aws:iam::123456789012:role/reads-glue"
 TABLES = ("collections_data_staging", "collections_data_staging_rejects", "collections_data_view", "other")
+
+
+#: Beside those of the project.
+CHANGED = """\
+  tables-changed:
+    type: EVENT
+    catalog: {glue: {region: us-east-1}}
+    settle: 500ms
+    actions: [glue-metadata]
+"""
 
 
 def table(name: str) -> dict[str, Any]:
@@ -43,6 +56,7 @@ class Hub:
     aws: FakeAws
     gms: FakeGms
     first: Run  #: what was started by itself
+    environ: Mapping[str, str]
 
     def datasets(self, since: int = 0) -> set[str]:
         """Names of the tables that DataHub was told of since it had been asked so many times."""
@@ -61,6 +75,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A fresh project with GLUE_METADATA=true, whose server has just been started for the first time."""
     project = tmp_path_factory.mktemp("hub")
     write_project(project)
+    file = project / "headgate.yaml"
+    file.write_text(file.read_text("utf-8").replace("\ntriggers:\n", f"\ntriggers:\n{CHANGED}"), "utf-8")
     catalog = {"collections": [table(name) for name in TABLES], "hr": [table("people")]}
     with FakeGlue({name: {} for name in catalog}, catalog) as glue, FakeAws() as aws, FakeGms(auth=False) as gms:
         environ = {
@@ -81,7 +97,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             with running(project, doors=False, **environ) as app:
                 until(lambda: runs_of(app, "glue-metadata"), "the first run, which nobody asks for")
                 (first,) = runs_of(app, "glue-metadata")
-                yield Hub(app, glue, aws, gms, ended(app, first))
+                yield Hub(app, glue, aws, gms, ended(app, first), environ)
 
 
 def log_of(app: App, run: Run) -> str:
@@ -161,3 +177,28 @@ def test_nothing_written_refreshes_nothing(hub: Hub) -> None:
 
     assert f"{run.id[:11]}… has nothing under 'written'" in decisions[0].decision.reason
     assert len(runs_of(hub.app, "glue-metadata")) == before
+
+
+def test_changed_tables_are_ingested_alone(hub: Hub) -> None:
+    """Events of a watched catalog make one run, whose recipe is narrowed to the tables of its manifest."""
+    before, told = len(runs_of(hub.app, "glue-metadata")), len(hub.gms.requests)
+    watch = hub.app.ledger.catalog.watched[0].catalog
+    assert watch is not None
+    changes = [Change(TABLE_CHANGES["updated"], name, "2") for name in ("hr.people", "collections.other")]
+    hub.app.gate.accept([event_of(watch, one, datetime.now(UTC)) for one in changes])
+    (run,) = runs_of(hub.app, "glue-metadata")[before:]
+    run = ended(hub.app, run)
+
+    assert (run.state, run.objects) == (RunState.SUCCEEDED, 2), log_of(hub.app, run)
+    assert run.result["tables"] == ["hr.people", "collections.other"]
+    assert hub.datasets(told) == {"hr.people", "collections.other"}
+
+
+def test_the_shipped_recipe_is_fine(hub: Hub) -> None:
+    """`headgate recipes check` finds nothing wrong with it: its fields, its variables, and everybody it names."""
+    done = Project(hub.app.settings.project, None).type(
+        "recipes", "check", "datasource-ingestion-recipes/glue-example.yml", "-o", "json", env=hub.environ
+    )
+
+    assert done.code == 0, done
+    assert {one["severity"] for one in done.json} <= {"ok", "note"}, done

@@ -107,6 +107,13 @@ def _decided(case: Case) -> Iterator[Finding]:
             f"decided at {at}: {reason}",
             "; ".join(f"headgate run {word(one['job'])}" for one in case.trigger["actions"]),
         )
+    elif reason.startswith("result:"):
+        yield Finding(
+            Rank.NOTE,
+            "the watched run left nothing behind that its job could be started with",
+            f"decided at {at}: {reason}",
+            f"see what it left: headgate runs list --job {word(case.trigger['predicate']['conditions'][0]['job'])}",
+        )
     elif reason.startswith("disabled:") and case.trigger["enabled"]:
         yield Finding(
             Rank.LIKELY,

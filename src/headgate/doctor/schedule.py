@@ -37,6 +37,7 @@ def examine(case: Case) -> Iterator[Finding]:
     if coming is None:
         yield Finding(Rank.BROKEN, "its schedule has no next time", f"{case.trigger['schedule']!r} is over", where)
         return
+    yield from _left(case)
     yield from _missed(case, schedule, zone)
     yield from _other_zone(case, schedule, zone)
     local = coming.astimezone(zone)
@@ -48,6 +49,19 @@ def examine(case: Case) -> Iterator[Finding]:
         f"schedule {case.trigger['schedule']!r}; {ticked}",
         "; ".join(f"headgate run {one['job']}" for one in case.trigger["actions"]),
     )
+
+
+def _left(case: Case) -> Iterator[Finding]:
+    """Whether DataHub does what it would do, which is why it was skipped the last time."""
+    last = case.decisions[0] if case.decisions else None
+    if last is not None and last["outcome"] == "skipped" and str(last["reason"]).startswith("doubled:"):
+        yield Finding(
+            Rank.LIKELY,
+            "DataHub ingests the same by a schedule of its own, so it was left to DataHub",
+            f"decided at {told(moment(last['at']))}: {last['reason']}",
+            f"take the schedule off in DataHub, or set unless_datahub_schedules: false at triggers.{case.name} in"
+            " headgate.yaml, then: headgate apply",
+        )
 
 
 def _zone(name: str) -> ZoneInfo | None:

@@ -139,6 +139,6 @@ def test_the_executors_file_is_validated_too(project: Project) -> None:
     assert (missing.code, wrong.code) == (2, 2)
     assert "cannot be read: No such file" in missing.json[0]["message"]
     assert "executor.yml:2:16: action.type: unsupported action type 'executer'" in wrong.out
-    assert "executor.yml:3:12: transform: `headgate executor` runs no transformers" in wrong.out
+    assert "executor.yml:3:20: transform[0].type: `headgate executor` runs no transformers" in wrong.out
     assert "2 problems" in wrong.err
     assert project.type("validate").code == 0

@@ -64,6 +64,8 @@ def older(kind: Any, **event: Any) -> dict[str, Any]:
         ({"filters": newer({"nothing": None})}, True),
         ({"filters": [*newer(), *newer({"changeType": "DELETE"})]}, False),
         ({"filters": newer({"changeType": "UPSERT"}), "filter": older("other")}, False),
+        ({"transform": [{"type": "__filter", "config": older(TYPE, changeType="UPSERT")}]}, True),
+        ({"transform": [{"type": "__filter", "config": older(TYPE, changeType="DELETE")}]}, False),
     ],
 )
 def test_a_change_is_let_through_as_the_framework_has_it(tmp_path: Path, said: Any, takes: bool) -> None:
@@ -97,8 +99,10 @@ def test_the_framework_decides_the_same(tmp_path_factory: pytest.TempPathFactory
     from datahub_actions.event.event_envelope import EventEnvelope
     from datahub_actions.event.event_registry import MetadataChangeLogEvent
     from datahub_actions.plugin.filter.event_type_filter import EventTypeFilter
+    from datahub_actions.plugin.transform.filter.filter_transformer import FilterTransformer
 
-    config = {"filter": {TYPE: {"event": data.draw(BODIES)}}}
+    bodies = data.draw(BODIES)
+    config = {"filter": {TYPE: {"event": bodies}}}
     aspect = {"task": "RUN_INGEST", "executorId": "default"}
     event = as_change(URN, "dataHubExecutionRequestInput", aspect)
     stock: Any = EventTypeFilter.create(config, None)  # type: ignore[arg-type] - it looks at no context
@@ -106,6 +110,9 @@ def test_the_framework_decides_the_same(tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.getbasetemp()
 
     assert filters(folder, filters=[{"type": "event_type", "config": config}]).take(event) == stock.matches(envelope)
+    for body in bodies:
+        transformer: Any = FilterTransformer.create(older(TYPE, **body), None)  # type: ignore[arg-type] - as above
+        assert filters(folder, filter=older(TYPE, **body)).take(event) == (transformer.transform(envelope) is not None)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +128,9 @@ def test_the_framework_decides_the_same(tmp_path_factory: pytest.TempPathFactory
         ),
         ("filters:\n  - type: event_type\n", "filters[0].config: expected a mapping with filter"),
         ("filters:\n  - {type: event_type, config: {filter: {X: {event: {a: b}}}}}\n", "expected a list of mappings"),
-        ("transform:\n  - type: mine\n", "4:3: transform: `headgate executor` runs no transformers"),
+        ("transform:\n  - type: mine\n", "4:11: transform[0].type: `headgate executor` runs no transformers but"),
+        ("transform: {type: x}\n", "3:12: transform: expected a list of transformers"),
+        ("transform: [{type: __filter}]\n", "3:13: transform[0].config.event_type: expected the type of an event"),
     ],
 )
 def test_what_is_wrong_or_would_not_be_done_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -19,6 +19,11 @@ from headgate.settings.reading import Report, did_you_mean
 
 TYPE: Final = "MetadataChangeLogEvent_v1"  #: what changes of execution requests are
 _EVENT_TYPE: Final = "event_type"
+_FILTERING: Final = "__filter"  #: the one transformer that comes with the framework, under its name there
+_NO_TRANSFORM: Final = (
+    "`headgate executor` runs no transformers but `__filter`, and without them it might run what they would have"
+    " changed; run the file with `datahub actions` and `type: headgate`, where the framework runs them"
+)
 
 #: A text (numbers and booleans as JSON writes them), None for null, any of a list, all keys of a mapping.
 Wanted = str | None | Sequence[str] | Mapping[str, "Wanted"]
@@ -85,8 +90,11 @@ def _as_text(value: Json) -> str | None:
 
 
 def read_filters(node: Table, report: Report) -> Filters:
-    """The `filter` and `filters` of a pipeline file; what is wrong with them is noted with its place."""
-    those = [_older(node.entries.get("filter"), report)]
+    """The `filter`, `filters` and `transform` of a pipeline file; what is wrong with them is noted with its place."""
+    those = [
+        _older(node.entries.get("filter"), "filter", report),
+        *_transformers(node.entries.get("transform"), report),
+    ]
     listed = node.entries.get("filters")
     if isinstance(listed, Items):
         those += [_filter(one, f"filters[{number}]", report) for number, one in enumerate(listed.items)]
@@ -95,20 +103,44 @@ def read_filters(node: Table, report: Report) -> Filters:
     return Filters([one for one in those if one is not None])
 
 
-def _older(node: Node | None, report: Report) -> Filter | None:
+def _transformers(node: Node | None, report: Report) -> list[Filter | None]:
+    """Those that only filter; any other changes what is run, and nobody here does that."""
+    if node is None or _nothing(node):
+        return []
+    if not isinstance(node, Items):
+        report.unexpected(node, "transform", "a list of transformers")
+        return []
+    found: list[Filter | None] = []
+    for number, one in enumerate(node.items):
+        what = f"transform[{number}]"
+        entries = _entries(one, what, ("type", "config"), report)
+        kind = entries.get("type") if entries is not None else None
+        if entries is None:
+            continue
+        if isinstance(kind, Text) and kind.text == _FILTERING:
+            config = entries.get("config", Table(one.place, {}, {}))  # without one it lacks its event_type
+            found.append(_older(config, f"{what}.config", report))
+        else:
+            report.problem(kind.place if kind is not None else one.place, f"{what}.type: {_NO_TRANSFORM}")
+    return found
+
+
+def _older(node: Node | None, what: str, report: Report) -> Filter | None:
     """`{event_type: TYPE or [TYPE, …], event: {…}}`."""
     if node is None or _nothing(node):
         return None
-    entries = _entries(node, "filter", (_EVENT_TYPE, "event"), report)
+    entries = _entries(node, what, (_EVENT_TYPE, "event"), report)
     if entries is None:
         return None
     types = entries.get(_EVENT_TYPE)
     named = _texts(types)
     if types is None or named is None:
-        report.unexpected(types or node, f"filter.{_EVENT_TYPE}", "the type of an event, or a list of them")
+        report.unexpected(types or node, f"{what}.{_EVENT_TYPE}", "the type of an event, or a list of them")
         return None
     event = entries.get("event")
-    bodies = None if event is None or _nothing(event) else _bodies(Items(event.place, (event,)), "filter.event", report)
+    bodies = (
+        None if event is None or _nothing(event) else _bodies(Items(event.place, (event,)), f"{what}.event", report)
+    )
     return Filter(dict.fromkeys(named, bodies))
 
 

@@ -100,10 +100,6 @@ _SOURCE, _ACTION, _DATAHUB, _CONFIG, _CONNECTION, _ROUTES, _HEADERS = map(
     _part, ("source", "action", "datahub", "config", "connection", "topic_routes", "extra_headers")
 )
 _PASSED: Final = tuple(map(_part, ("filter", "filters", "transform", "options")))
-_NO_TRANSFORM: Final = (
-    "transform: `headgate executor` runs no transformers, and without them it might run what they would have changed;"
-    " run the file with `datahub actions` and `type: headgate`, where the framework runs them"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +156,6 @@ def _pipeline(node: Table, report: Report, environ: Mapping[str, str]) -> Pipeli
     name = root.required(_NAME) or ""
     if not root.get(_ENABLED):
         report.problem(root.place_of(_ENABLED), "enabled: the pipeline is switched off; there is nothing to run")
-    transform = node.entries.get("transform")
-    if isinstance(transform, Table) or (isinstance(transform, Items) and transform.items):
-        report.problem(transform.place, _NO_TRANSFORM)
     made = _options(_action(root.section_or_empty(_ACTION)), name)
     made = replace(made, options=replace(made.options, filters=read_filters(node, report)))
     return replace(made, kafka=_source(root.section(_SOURCE), name, environ), datahub=_datahub(root.section(_DATAHUB)))

@@ -15,7 +15,10 @@ from headgate.doctor import Finding, Rank
 from headgate.doctor.case import read
 from headgate.doctor.trigger import ENGINES, examine
 from headgate.errors import NotFound
-from headgate.model import RunState
+from headgate.ledger import glue
+from headgate.ledger.glue import Told
+from headgate.ledger.store import wait_for
+from headgate.model import Action, JobName, RunState, Trigger, TriggerName, TriggerType
 from headgate.settings.engines import ENGINES as SETTINGS_ENGINES
 
 PROJECT = """\
@@ -229,6 +232,18 @@ def test_a_prefix_that_no_key_begins_with_is_told(here: World) -> None:
     found = first(here.diagnose("odd"))
 
     assert (found.rank, "s3.prefix: in/" in found.mend) == (Rank.BROKEN, True)
+
+
+def test_a_workflows_event_trigger_without_its_tag_takes_nothing(here: World) -> None:
+    """It is mended where it was made: through Glue's API."""
+    actions = [Action(job=JobName("second"))]
+    made = Trigger(name=TriggerName("arrived"), type=TriggerType.EVENT, actions=actions, workflow="w")
+    told = Told(members={"Type": "EVENT"}, tags={})
+    wait_for(here.ledger.write(lambda batch: glue.create_trigger(batch, made, told, actor="ann")))
+    found = first(here.diagnose("arrived"))
+
+    assert (found.rank, "headgate:s3" in found.evidence) == (Rank.BROKEN, True)
+    assert found.mend.endswith(":trigger/arrived --tags-to-add headgate:s3=s3://BUCKET/PREFIX")
 
 
 def test_what_fired_before_explains_away_what_was_skipped_earlier(here: World) -> None:

@@ -296,6 +296,8 @@ def test_an_event_trigger_takes_what_its_tags_name(world: World, glue: Any) -> N
     glue.stop_trigger(Name="files")
     assert put(world, "flow/1.csv") == [("skipped", "disabled: the trigger is DEACTIVATED")]
     glue.start_trigger(Name="files")
+    told = world.call("GET", "/raw-data?notification").text
+    assert told.count("<EventBridgeConfiguration/>") == told.count("<CloudFunctionConfiguration>") == 1
     arn = "arn:aws:glue:us-east-1:123456789012:trigger/files"
     glue.tag_resource(ResourceArn=arn, TagsToAdd={"headgate:s3": "s3://raw-data"})
     glue.untag_resource(ResourceArn=arn, TagsToRemove=["headgate:suffix"])

@@ -18,7 +18,7 @@ from headgate.ledger.glue_workflows import AtLimit, Wish, WorkflowRun
 from headgate.ledger.store import wait_for
 from headgate.model import DEMAND, Event, Job, Run, RunState, Trigger, TriggerName, TriggerType, new_event_id
 
-from .replica import Replica, Replicas, after, in_one_batch, job, now
+from .replica import Replica, Replicas, after, dropped, in_one_batch, job, now, on_object
 
 SUCCEEDED = RunState.SUCCEEDED
 
@@ -203,6 +203,27 @@ def test_the_limit_of_a_workflow_holds_at_all_replicas_together(replicas: Replic
     assert sorted(isinstance(one, AtLimit) for one in answers) == [False, True]
     finish(made[0], "a", RunState.FAILED) if made[0].taken() else finish(made[1], "a", RunState.FAILED)
     assert isinstance(begin(made[0]), str)
+
+
+def test_a_batch_of_events_is_one_at_all_replicas(replicas: Replicas) -> None:
+    """Wherever they come in: full, its run is due at once; the next event begins another, due when its window ends."""
+    one, two = replicas.make(), replicas.make(claims=False)
+    make(one, job("a", max_concurrent_runs=9))
+    wait_for(one.ledger.write(lambda batch: glue.tell(batch, "workflow", "w", Told(members={}, tags={}))))
+    make_trigger(one, replace(on_object("files", "a"), workflow="w", max_objects=3, settle=60.0))
+    two.ledger.refresh()
+    for replica, key in ((two, "1"), (one, "2"), (two, "3"), (one, "4")):
+        replica.accept(dropped(key))
+    full, begun = one.runs("a")
+    assert [full.objects, begun.objects] == [3, 1]
+    assert full.root != begun.root
+    batch = seen(two, str(full.root))
+    assert (batch.status, len(batch.events), len({id_ for id_, _ in batch.events})) == ("RUNNING", 3, 3)
+    one.claim("a")
+    assert one.states("a") == ["STARTING", "WAITING"]
+    at = begun.created_at.timestamp()
+    assert "a" not in one.ledger.look(at + 59)[0]
+    assert "a" in one.ledger.look(at + 61)[0]
 
 
 def test_a_stopped_workflow_run_fires_nothing(replicas: Replicas) -> None:

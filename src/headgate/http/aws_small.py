@@ -175,7 +175,9 @@ class SmallAws:
         ]
         if not triggers and bucket not in self._gate.settings.inboxes:
             raise Fault("NoSuchBucket", "The specified bucket does not exist", 404)
-        inner = "".join(_notified(one, region) for one in triggers)
+        inner = "".join(_notified(one, region) for one in triggers if one.workflow is None)
+        if any(one.workflow is not None for one in triggers):  # AWS has a rule there, between the bucket and a workflow
+            inner += "<EventBridgeConfiguration/>"
         text = f'<NotificationConfiguration xmlns="{_S3}">{inner}</NotificationConfiguration>'
         return 200, (_XML + text).encode(), {"content-type": "application/xml"}
 

@@ -20,14 +20,28 @@ import requests
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
+from schemathesis.core import NOT_SET
 from schemathesis.specs.openapi import checks
-from served import API, DATASET, World, serving
+from served import API, DATASET, World, record, serving
 
 from headgate.embedded.port import EmbeddedDataHub
 from headgate.http import build
+from headgate.ledger.dead import DeadLetter
+from headgate.ledger.store import wait_for
 from headgate.model import Run, RunState
 from headgate.ports import Started
+from headgate.runtime.dead_letters import DeadLetters
 
+LINEAGE: Final[Mapping[str, Any]] = {
+    "eventType": "COMPLETE",
+    "eventTime": "2026-01-02T03:04:05.678Z",
+    "producer": "https://github.com/OpenLineage/OpenLineage/tree/1.0/integration/spark",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    "run": {"runId": "01234567-89ab-cdef-0123-456789abcdef"},
+    "job": {"namespace": "ns", "name": "app.job"},
+    "inputs": [{"namespace": "s3://b", "name": "k"}],
+    "outputs": [{"namespace": "hive", "name": "db.t"}],
+}
 HANG: Final = 15.0  #: seconds; a click may wait for ten
 MODES: Final = {"fitting": schemathesis.GenerationMode.POSITIVE, "unfit": schemathesis.GenerationMode.NEGATIVE}
 #: To make unfit data takes time, and throws much of it away.
@@ -86,6 +100,14 @@ def target(folder: Path) -> Generator[Target]:
         world.close()
 
 
+def _bury(world: World, number: int) -> str:
+    """A message of a queue that can be read by now."""
+    body = json.dumps({"Records": [record(f"in/{number}.csv")]})
+    letter = DeadLetter(source="https://sqs.us-east-1.amazonaws.com/123456789012/uploads", message=f"m{number}",
+                        body=body, error="expected JSON", receives=3, sent_at=datetime.now(UTC))  # fmt: skip
+    return wait_for(DeadLetters(world.ledger).bury(letter))
+
+
 def _fill(world: World) -> Mapping[str, Sequence[str]]:
     """Something of everything, so that calls find it."""
     ended = world.start("ingest")
@@ -102,14 +124,53 @@ def _fill(world: World) -> Mapping[str, Sequence[str]]:
     return {
         "run": runs,
         "run_id": runs,
-        "name": ["ingest", "picky", "a/b <i>&", "uploaded", "asked", "nightly"],
+        "name": ["asked", "ingest", "picky", "a/b <i>&", "uploaded", "nightly"],
         "event": [one["id"] for one in dropped],
         "seq": ["1", "2", "3"],
         "rule": [rule],
         "secret": ["password"],
         "key": [key],
-        "letter": ["dl_1"],
+        "letter": [_bury(world, number) for number in range(3)],
     }
+
+
+#: Of each operation that takes a body, or whose path is of no list above: its path, query and body, so that it is done.
+DONE: Final[Mapping[str, tuple[Mapping[str, str], Mapping[str, str], Any]]] = {
+    "POST /api/ingestion/events": ({}, {}, {"Records": [record("in/b.csv")]}),
+    "POST /openapi/openlineage/api/v1/lineage": ({}, {}, LINEAGE),
+    "POST /openapi/openlineage/api/v1/lineage/batch": ({}, {}, [LINEAGE]),
+    "POST /api/ingestion/run": ({}, {}, {"datasetUrn": DATASET}),
+    "GET /api/ingestion/runnable": ({}, {"datasetUrn": DATASET}, NOT_SET),
+    "POST /headgate/api/v1/runs": ({}, {}, {"job": "views", "arguments": {"--a": "b"}}),
+    "POST /headgate/api/v1/events/replay": ({}, {}, {"prefix": "in/", "dry_run": True}),
+    "GET /headgate/api/v1/jobs/{name}": ({"name": "ingest"}, {}, NOT_SET),
+    "GET /headgate/api/v1/explain": ({}, {"urn": DATASET}, NOT_SET),
+    "PUT /headgate/api/v1/rules": ({}, {}, {"tag": "urn:li:tag:a", "job": "views"}),
+    "PUT /headgate/api/v1/secrets/{secret}": ({"secret": "password"}, {}, {"value": "s"}),
+    "POST /headgate/api/v1/keys": ({}, {}, {"name": "bob"}),
+}
+#: What is refused however it is called here, and why.
+NEVER: Final[Mapping[str, int]] = {
+    "POST /headgate/api/v1/callbacks": 404,  # no function waits for a token
+}
+
+
+def done(target: Target, operation: Any) -> int:
+    """Send a call that means something that is there, and is to be done; answers its status."""
+    path, query, body = DONE.get(operation.label, ({}, {}, NOT_SET))
+    parameters = {one.name for one in operation.path_parameters}
+    letter = 1 if operation.label.endswith("/replay") else 0
+    found = {name: target.names[name][letter if name == "letter" else 0] for name in parameters} | dict(path)
+    if operation.label.endswith("/{run}/stop"):
+        found["run"] = target.names["run"][2]
+    if operation.label == "POST /headgate/api/v1/rules/{rule}/delete":
+        rule = {"prefix": "athena:d", "job": "views"}
+        found["rule"] = target.world.call("PUT", f"{API}/rules", json=rule).json()["id"]
+    if operation.body and body is NOT_SET:
+        body = {"token": "t", "state": "FAILED"} if operation.label in NEVER else {}
+    media = "application/json" if body is not NOT_SET else None
+    case = operation.Case(path_parameters=found, query=dict(query), body=body, media_type=media)
+    return int(send(target, case).status_code)
 
 
 #: Values of the body and of the query that lead somewhere, where the document only says "text".
@@ -171,8 +232,16 @@ def _newest(world: World) -> int:
 def attack(
     target: Target, operation: Any, mode: str, settings: hypothesis.settings, *, seed: int = 0
 ) -> dict[int, int]:
-    """Send calls of one operation, as many as the settings say; answers how many came to which status."""
+    """Send calls of one operation, as many as the settings say; answers how many came to which status.
+
+    One that is to be done comes first, where they are to fit.
+    """
     seen: dict[int, int] = {}
+    if mode == "fitting":
+        status = done(target, operation)
+        assert status == NEVER.get(operation.label, status)
+        assert status < 300 or operation.label in NEVER, f"{operation.label}: {status}"
+        seen[status] = 1
 
     @hypothesis.seed(seed)
     @settings

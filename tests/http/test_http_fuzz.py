@@ -30,7 +30,10 @@ def test_every_door_is_in_the_document(served: Target) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_whatever_is_sent_is_answered_as_documented(served: Target, mode: str) -> None:
-    """No 500, no page, no hang; status and type are the document's; what is refused has started nothing."""
+    """No 500, no page, no hang; status and type are the document's; what is refused has started nothing.
+
+    Every operation (but one, see `fuzzing.NEVER`) is seen to be done at least once.
+    """
     settings = hypothesis.settings(
         max_examples=EXAMPLES[mode], derandomize=True, database=None, deadline=None,
         phases=[hypothesis.Phase.generate], suppress_health_check=SLOW,

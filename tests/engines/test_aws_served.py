@@ -199,10 +199,3 @@ def test_a_killed_server_started_nothing_twice(fake_aws: FakeAws, project: Path,
     assert runs
     assert {run.state for run in runs} == {RunState.SUCCEEDED}
     assert len(begun) == len(runs)
-
-
-def test_a_server_without_aws_jobs_does_not_load_boto3() -> None:
-    """boto3 is loaded by the first call, not by the server's start."""
-    say = "import sys, headgate.app; print([name for name in ('boto3', 'botocore') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "[]"

@@ -22,6 +22,7 @@ import structlog
 from fuzzing import MODES, SLOW, Target, attack, target
 from glue_fuzzing import SERVED, Maker, send_made_up
 from schemathesis.core.failures import FailureGroup
+from served import World
 
 EXAMPLES: Final = 30  #: of an operation, in a round
 
@@ -64,7 +65,12 @@ def _round(one: Target, seed: int, only: str) -> list[tuple[str, Callable[[], di
         return attack(one, operation, mode, settings, seed=seed)
 
     def glue(operation: str) -> dict[int, int]:
-        return send_made_up(one.world, operation, Maker(seed + len(operation)), EXAMPLES * 2)
+        with tempfile.TemporaryDirectory(prefix="hg-fuzz-") as folder:
+            world = World(Path(folder))
+            try:
+                return send_made_up(world, operation, Maker(seed + len(operation)), EXAMPLES * 2)
+            finally:
+                world.close()
 
     return [
         *(

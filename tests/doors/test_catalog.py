@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -48,6 +49,7 @@ class Within:
         self.turns: list[Turn] = []  #: the next answers; else it is ours
         self.put_off: list[float] = []
         self.kept: list[frozenset[str]] = []
+        self.broken: list[Exception] = []  #: what the next writes fail with
 
     def inside(self) -> Inside:
         return Inside(
@@ -58,8 +60,13 @@ class Within:
             remember=self._remember,
             looked=self._looked,
             put_off=lambda _, seconds: _done(self.put_off.append(seconds)),
-            keep_only=lambda names: _done(self.kept.append(frozenset(names))),
+            keep_only=self._keep_only,
         )
+
+    def _keep_only(self, names: Collection[str]) -> Future[None]:
+        if self.broken:
+            raise self.broken.pop()
+        return _done(self.kept.append(frozenset(names)))
 
     def _accept(self, events: Sequence[Event]) -> Future[None]:
         if self.fail:
@@ -267,21 +274,30 @@ def test_a_catalog_that_is_away_is_left_alone_longer_and_longer(within: Within) 
     assert within.put_off[:3] == [0.03, 0.02, 0.04]
 
 
-def test_a_mistake_does_not_end_the_door(within: Within) -> None:
-    """The next look goes on."""
-    reads: list[int] = []
+def test_a_mistake_ends_nothing(within: Within) -> None:
+    """Other catalogs are looked at, the same one later; and it is told. Nor does a ledger that is away end the door."""
+    reads: list[str] = []
+    other = CatalogWatch(kind="iceberg", place="lake")
+    within.triggers = [watching(), replace(watching(other), name=TriggerName("other"))]
+    within.broken = [LedgerUnavailable("away")]
 
-    def read(_: CatalogWatch) -> Look:
-        reads.append(1)
-        raise RuntimeError("a mistake")
+    def read(watch: CatalogWatch) -> Look:
+        reads.append(watch.kind)
+        if watch.kind == "glue":
+            raise RuntimeError("a mistake")
+        return look({})
 
     door = CatalogDoor(within.inside(), read, tick=0.005)
     door._closing = _Impatient(door._closing)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - its pauses are no wait here
     door.start()
     try:
-        until(lambda: len(reads) > 1, "another look")
+        until(lambda: "iceberg" in reads, "the other catalog's turn")
+        problems = door.problems()
     finally:
         door.close()
+
+    assert (reads[0], within.put_off != []) == ("glue", True)
+    assert problems == ["trigger changed: a mistake of ours at its catalog: RuntimeError; the server's log says where"]
 
 
 class _Impatient:

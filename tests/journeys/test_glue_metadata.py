@@ -142,14 +142,24 @@ def test_transforms_that_are_off_are_not_asked_for(hub: Hub) -> None:
     assert not operations & {"GetJobs", "GetJob", "GetDataflowGraph"}
 
 
+def test_transforms_that_are_on_are_asked_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same recipe with GLUE_EXTRACT_TRANSFORMS="true" looks at the jobs, so their absence above means something."""
+    asked = len(hub.glue.calls)
+    monkeypatch.setenv("GLUE_EXTRACT_TRANSFORMS", "true")
+    ended(hub.app, hub.app.gate.start("glue-metadata", arguments={}, actor="urn:li:corpuser:ann"))
+
+    assert "GetJobs" in {operation for operation, _ in hub.glue.calls[asked:]}
+
+
 def test_what_a_lake_job_has_written_is_refreshed(hub: Hub) -> None:
     """A success of the ingestion, and of the views after it, brings just the tables it has written into DataHub."""
     folder = hub.app.settings.inboxes["raw-data"] / "collections-data"
     (folder / "a.csv").write_text("series_id,value\nFRY9C,1.5\nFRY9C,none\n", "utf-8")
     asked, told = len(hub.glue.calls), len(hub.gms.requests)
+    before = len(runs_of(hub.app, "glue-metadata"))
     hub.app.gate.start("csv-to-iceberg-ingestion", arguments={}, actor="urn:li:corpuser:ann")
-    until(lambda: len(runs_of(hub.app, "glue-metadata")) == 3, "a refresh after the ingestion, and one after the views")
-    targeted = [ended(hub.app, run) for run in runs_of(hub.app, "glue-metadata")[1:]]
+    until(lambda: len(runs_of(hub.app, "glue-metadata")) == before + 2, "a refresh after each of the lake's jobs")
+    targeted = [ended(hub.app, run) for run in runs_of(hub.app, "glue-metadata")[before:]]
     of_ingestion, of_views = [json.loads(run.arguments["--tables"]) for run in targeted]
     log = log_of(hub.app, targeted[0])
 

@@ -153,11 +153,17 @@ def catalog_door(settings: Settings, ledger: Ledger, clients: Clients) -> Catalo
         kept = {name: tables[name] for name, database in named.items() if watches_database(watch, database)}
         return Look(tables=kept, databases=sorted({named[name] for name in kept}))
 
+    return CatalogDoor(remembered_in(ledger), read)
+
+
+def remembered_in(ledger: Ledger) -> Inside:
+    """What the catalogs' door is given of the ledger."""
+
     def turn(name: TriggerName, every: float) -> Turn:
         wait = wait_for(ledger.write(lambda batch: watches.take_turn(batch, name, every)))
         return Turn(not wait, wait)
 
-    inside = Inside(
+    return Inside(
         catalog=lambda: ledger.catalog,
         turn=turn,
         seen=lambda name: ledger.read(lambda connection: watches.seen(connection, name)),
@@ -167,7 +173,6 @@ def catalog_door(settings: Settings, ledger: Ledger, clients: Clients) -> Catalo
         put_off=lambda name, seconds: ledger.write(lambda batch: watches.put_off(batch, name, seconds)),
         keep_only=lambda names: ledger.write(lambda batch: watches.keep_only(batch, names)),
     )
-    return CatalogDoor(inside, read)
 
 
 def relays(ledger: Ledger, datahub: DataHub, settings: Settings) -> dict[str, Relay]:

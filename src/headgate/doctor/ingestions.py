@@ -86,13 +86,18 @@ def _ours(
 ) -> Iterator[Finding]:
     jobs = {one["name"]: one for one in records.jobs()}
     for trigger in records.triggers():
-        if trigger["type"] != "SCHEDULED":
+        watch = trigger.get("catalog")
+        if trigger["type"] != "SCHEDULED" and watch is None:
             continue
         for action in trigger["actions"]:
             job = jobs.get(action["job"])
             if job is None or job["engine"] != "recipe":
                 continue
             where = f"Headgate's trigger {trigger['name']}"
+            if watch is not None:
+                regular.append(Regular(where, "", trigger["enabled"]))
+                yield _on_changes(where, trigger, job)
+                continue
             kind, aim = _read_by(settings, job, environ)
             regular.append(Regular(where, kind, trigger["enabled"], aim, bool(trigger["unless_datahub_schedules"])))
             last = job["last_run"]
@@ -104,6 +109,17 @@ def _ours(
                 + (f"{last['state']} at {told(moment(last['ended_at'] or last['created_at']))}" if last else "none"),
                 "" if trigger["enabled"] else f"headgate triggers enable {word(trigger['name'])}",
             )
+
+
+def _on_changes(where: str, trigger: Doc, job: Doc) -> Finding:
+    """It ingests what changes, which nobody does twice."""
+    return Finding(
+        Rank.NOTE,
+        f"{where} ingests: {job['name']}, when tables of {trigger['catalog']['name']} change"
+        + ("" if trigger["enabled"] else ", disabled"),
+        f"it looks each {trigger['catalog']['every']:g} s",
+        "" if trigger["enabled"] else f"headgate triggers enable {word(trigger['name'])}",
+    )
 
 
 def _read_by(settings: Settings, job: Doc, environ: Mapping[str, str]) -> tuple[str, Aim | None]:

@@ -133,6 +133,7 @@ class CatalogDoor:
                 self._closing.wait(5.0)
 
     def _round(self) -> None:
+        """See to every watched catalog. Raises HeadgateError."""
         watched = [
             (one, one.catalog) for one in self._inside.catalog().watched if one.enabled and one.catalog is not None
         ]
@@ -165,6 +166,11 @@ class CatalogDoor:
             return
         except (HeadgateError, TimeoutError) as error:
             self._say(name, "the ledger does not take what changed in its catalog", str(error))
+            self._later(name, watch, 0.0)
+            return
+        except Exception as error:  # noqa: BLE001 - a mistake at one catalog must not keep others from being looked at
+            _log.exception("a catalog could not be looked at", trigger=name)
+            self._say(name, f"a mistake of ours at its catalog: {type(error).__name__}; the server's log says where")
             self._later(name, watch, 0.0)
             return
         self._failures.pop(name, None)

@@ -117,7 +117,7 @@ def test_a_new_module_needs_a_place(tree: Path) -> None:
 
 @pytest.mark.parametrize("module", ["headgate.app", "headgate.http", "headgate.cli.tree"])
 def test_a_server_is_light(module: str) -> None:
-    """What serves loads neither the lake nor its libraries, nor AWS's before a call, in deed and not only by the rules."""
+    """What serves loads neither the lake nor its libraries nor, before a call, AWS's; not only by the rules."""
     heavy = ["duckdb", "pyarrow", "pyiceberg", "sqlglot", "pandas", "headgate.lake", "datahub", "boto3", "botocore"]
     code = f"import sys, {module}; print([one for one in {heavy!r} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

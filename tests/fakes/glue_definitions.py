@@ -13,6 +13,7 @@ from typing import Any
 from .aws import FakeAws
 
 Answer = tuple[int, Any, Mapping[str, str]]
+_CHANGING = ("Create", "Update", "Delete", "Start", "Stop")
 _STATES = {"ACTIVATING": "ACTIVATED", "DEACTIVATING": "DEACTIVATED", "CREATING": "CREATED", "UPDATING": "CREATED"}
 
 
@@ -26,14 +27,25 @@ class FakeGlue(FakeAws):
     tags: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     slow: int = 0
     page: int = 100
+    busy: dict[str, int] = field(default_factory=dict[str, int])  #: operation -> how often it meets another's change
+    denied_from: int | None = None  #: of the calls that change something, the first that is denied
     refused: dict[str, str] = field(default_factory=dict[str, str])  #: operation -> the message it always gives
     looks: dict[str, int] = field(default_factory=dict[str, int])
 
     def forget(self) -> None:
         """Be as when it was new."""
-        for those in (self.calls, self.jobs, self.triggers, self.workflows, self.tags, self.refused, self._faults):
+        for those in (
+            self.calls,
+            self.jobs,
+            self.triggers,
+            self.workflows,
+            self.tags,
+            self.refused,
+            self.busy,
+            self._faults,
+        ):
             those.clear()
-        self.slow, self.page = 0, 100
+        self.slow, self.page, self.denied_from = 0, 100, None
 
     def changes(self) -> list[str]:
         """The operations that were asked and change something, in their order."""
@@ -57,6 +69,11 @@ class FakeGlue(FakeAws):
             "StopTrigger": lambda: self._switch(body["Name"], "DEACTIVATING"),
             "CreateWorkflow": lambda: self._create_workflow(body),
         }
+        if self.busy.get(operation, 0) > 0:
+            self.busy[operation] -= 1
+            return _error("ConcurrentModificationException", "it is being changed")
+        if self.denied_from is not None and len(self.changes()) > self.denied_from and operation.startswith(_CHANGING):
+            return _error("AccessDeniedException", f"User is not authorized to perform: glue:{operation}")
         if operation in self.refused:
             return _error("InvalidInputException", self.refused[operation])
         with self._lock:

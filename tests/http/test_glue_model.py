@@ -15,6 +15,7 @@ from headgate.http.aws_wire import Fault
 from headgate.http.glue import model, wire
 from headgate.http.glue.workflows import COUNTED
 from headgate.model import RunState
+from headgate.settings import service_model
 
 SERVED = sorted({*wire.QUICK, *wire.OPERATIONS})
 GLUE = get_session().get_service_model("glue")
@@ -123,7 +124,7 @@ def test_every_pattern_in_reach_is_pythons() -> None:
     for operation in SERVED:
         walk(GLUE.operation_model(operation).input_shape, set())
     assert len(reached) > 10
-    assert all(model.translated(one) is not None for one in reached)
+    assert all(service_model.translated(one) is not None for one in reached)
 
 
 @pytest.mark.parametrize(
@@ -133,24 +134,24 @@ def test_every_pattern_in_reach_is_pythons() -> None:
 )  # fmt: skip
 def test_a_name_is_anything_but_control_characters(text: str, fits: bool) -> None:
     r"""The model writes characters beyond the 16-bit range as two halves."""
-    pattern = model.translated(r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]*")
+    pattern = service_model.translated(r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]*")
     assert pattern is not None
     assert bool(pattern.fullmatch(text)) is fits
 
 
 def test_java_counts_words_and_digits_in_ascii() -> None:
     """So does the translation; what Python cannot say is not checked."""
-    found = model.translated(r"^((\w+\.)+\w+|auto)$")
+    found = service_model.translated(r"^((\w+\.)+\w+|auto)$")
     assert found is not None
     assert found.fullmatch("5.0")
     assert not found.fullmatch("\u0665.0")
-    assert model.translated(r"[\p{L}]*") is None
-    assert model.translated("") is None
+    assert service_model.translated(r"[\p{L}]*") is None
+    assert service_model.translated("") is None
 
 
 def test_without_botocore_it_says_what_to_install(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra, in an answer of the protocol; the rest of the server is there."""
-    monkeypatch.setattr(model, "find_spec", {}.get)
+    monkeypatch.setattr(service_model, "find_spec", {}.get)
     model.load.cache_clear()
     try:
         with pytest.raises(MissingExtra, match=re.escape("headgate[aws]")):

@@ -18,6 +18,7 @@ from headgate.cli.ending import run
 from .aws_world import served
 from .world import make_project
 
+INGEST, VIEWS = "csv-to-iceberg-ingestion", "create-views-dual-engine"
 SCRIPT = {"Name": "pythonshell", "ScriptLocation": "s3://b/x.py", "PythonVersion": "3.9"}
 
 
@@ -49,12 +50,12 @@ def test_what_is_on_glue_is_adopted(
     glue: Any = boto3.client(
         "glue", endpoint_url=door, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
     )
-    glue.create_job(Name="ingest", Role="arn:aws:iam::1:role/r", Command=SCRIPT, Timeout=30, MaxRetries=1)
-    glue.create_job(Name="views", Role="arn:aws:iam::1:role/r", Command=SCRIPT, DefaultArguments={"--password": "hush"})
+    glue.create_job(Name=INGEST, Role="arn:aws:iam::1:role/r", Command=SCRIPT, Timeout=30, MaxRetries=1)
+    glue.create_job(Name=VIEWS, Role="arn:aws:iam::1:role/r", Command=SCRIPT, DefaultArguments={"--password": "hush"})
     glue.create_trigger(
-        Name="dual-engine-views-trigger", Type="CONDITIONAL", StartOnCreation=True, Actions=[{"JobName": "views"}],
-        Description="Views after the ingestion.",
-        Predicate={"Conditions": [{"LogicalOperator": "EQUALS", "JobName": "ingest", "State": "SUCCEEDED"}]},
+        Name="dual-engine-views-trigger", Type="CONDITIONAL", StartOnCreation=True, Actions=[{"JobName": VIEWS}],
+        Description="Trigger to create dual-engine views after data ingestion completes",
+        Predicate={"Conditions": [{"LogicalOperator": "EQUALS", "JobName": INGEST, "State": "SUCCEEDED"}]},
     )  # fmt: skip
     project = Project(tmp_path / "project", None)
     environ = {**CREDENTIALS, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": door}
@@ -74,9 +75,12 @@ def test_what_is_on_glue_is_adopted(
 
     file = project.folder / "headgate.yaml"
     text = file.read_text("utf-8").replace("timeout: 30m", "timeout: 45m").replace("password: hush", "password: other")
-    file.write_text(text + '  nightly: {type: SCHEDULED, on: glue, schedule: "cron(0 3 * * ? *)", actions: [ingest]}\n')
+    file.write_text(
+        text
+        + '  nightly: {type: SCHEDULED, on: glue, schedule: "cron(0 3 * * ? *)", actions: [csv-to-iceberg-ingestion]}\n'
+    )
     shown = typed("plan")
-    assert "~ glue job ingest: update\n    Timeout: 30 -> 45\n" in shown
+    assert f"~ glue job {INGEST}: update\n    Timeout: 30 -> 45\n" in shown
     assert "    DefaultArguments.--password: **** -> **** (another one)\n" in shown
     assert "+ glue trigger nightly: create" in shown
     changes = [one for one in json.loads(typed("plan -o json")) if one.get("on") == "glue"]
@@ -90,16 +94,16 @@ def test_what_is_on_glue_is_adopted(
     assert glue.get_trigger(Name="nightly")["Trigger"]["State"] == "ACTIVATED"
 
     glue.stop_trigger(Name="nightly")
-    glue.update_job(JobName="ingest", JobUpdate={"Role": "arn:aws:iam::1:role/other", "Command": SCRIPT, "Timeout": 1})
+    glue.update_job(JobName=INGEST, JobUpdate={"Role": "arn:aws:iam::1:role/other", "Command": SCRIPT, "Timeout": 1})
     glue.create_job(Name="stranger", Role="arn:aws:iam::1:role/r", Command=SCRIPT)
     shown = typed("plan")
-    assert "~ glue job ingest: update  (drift: somebody changed it on AWS)\n" in shown
+    assert f"~ glue job {INGEST}: update  (drift: somebody changed it on AWS)\n" in shown
     assert "    Role: arn:aws:iam::1:role/other -> arn:aws:iam::1:role/r\n" in shown
     assert "~ glue trigger nightly: enable  (drift: somebody changed it on AWS)\n" in shown
     assert "left alone: job stranger" in shown
     typed("apply --yes")
     assert "Nothing to change" in typed("plan")
-    assert glue.get_job(JobName="ingest")["Job"]["Timeout"] == 45
+    assert glue.get_job(JobName=INGEST)["Job"]["Timeout"] == 45
     assert glue.get_trigger(Name="nightly")["Trigger"]["State"] == "ACTIVATED"
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")

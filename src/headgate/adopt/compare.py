@@ -56,6 +56,7 @@ class GlueChange:
     before: Members | None = None  #: as it is
     after: Members | None = None  #: as it is to be, whole
     kept: Sequence[str] = ()  #: members that are there, not declared, and stay
+    twice: bool = False  #: of a trigger that is not ours: one of its name fires here, too
     place: AwsPlace
 
 
@@ -111,10 +112,11 @@ def compare(declared: Declared, now: Situation) -> list[GlueChange]:
     found += [_deletion(now, key) for key in gone if key[0] == JOB]
     left = set(now.seen) - set(wanted) - set(gone) - {(JOB, name) for name in declared.named}
     found += [
-        GlueChange(kind=kind, name=name, does=Does.UNMANAGED, place=now.place)
+        GlueChange(kind=kind, name=name, does=Does.UNMANAGED, place=now.place,
+                   twice=kind == TRIGGER and name in declared.here and now.seen[kind, name].on)
         for kind, name in sorted(left)
         if kind != WORKFLOW
-    ]
+    ]  # fmt: skip
     return found
 
 

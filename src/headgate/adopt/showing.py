@@ -14,7 +14,10 @@ _OTHER: Final = f"{MASK} (another one)"
 
 
 def change_json(change: GlueChange) -> dict[str, Any]:
-    """`before` and `after` are definitions whole; `kept` names what of `after` the file does not say."""
+    """`before` and `after` are definitions whole; `kept` names what of `after` the file does not say.
+
+    `twice`: the trigger is on Glue and not ours, and one of its name fires here, too.
+    """
     return {
         "kind": change.kind,
         "name": change.name,
@@ -25,6 +28,7 @@ def change_json(change: GlueChange) -> dict[str, Any]:
         "on": "glue",
         "region": change.place.region or None,
         "kept": list(change.kept),
+        "twice": change.twice,
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from headgate.model import JobName, Trigger, TriggerType
+from headgate.aws.glue_words import actions_of, minutes, predicate_of
+from headgate.model import TriggerType
 from headgate.settings.glue import place_of, queueing_of
 from headgate.settings.record import AwsPlace, GlueJob, GlueTrigger, Settings
 
@@ -37,6 +37,7 @@ class Declared:
 
     wanted: Sequence[Wanted]
     named: frozenset[str]  #: jobs that are declared by their name alone: they are left as they are
+    here: frozenset[str] = frozenset()  #: triggers that fire here
 
 
 def declared(settings: Settings, place: AwsPlace) -> Declared:
@@ -56,6 +57,7 @@ def declared(settings: Settings, place: AwsPlace) -> Declared:
             *sorted(triggers, key=lambda one: one.name),
         ],
         frozenset(named - {one.name for one in jobs}),
+        frozenset(settings.triggers),
     )
 
 
@@ -86,19 +88,14 @@ def _job(one: GlueJob) -> Wanted:
 
 def _trigger(one: GlueTrigger) -> Wanted:
     trigger = one.trigger
-    members: dict[str, Any] = {"Actions": _actions(trigger, one.named)}
+    members: dict[str, Any] = {"Actions": actions_of(trigger, one.named)}
     if trigger.description:
         members["Description"] = trigger.description
     if trigger.schedule:
         members["Schedule"] = trigger.schedule
-    if trigger.predicate is not None:
-        members["Predicate"] = {
-            "Logical": trigger.predicate.logical.value,
-            "Conditions": [
-                {"LogicalOperator": "EQUALS", "JobName": one.named.get(c.job, c.job), "State": c.state.value}
-                for c in trigger.predicate.conditions
-            ],
-        }
+    predicate = predicate_of(trigger, one.named)
+    if predicate is not None:
+        members["Predicate"] = predicate
     return Wanted(
         kind=TRIGGER,
         name=trigger.name,
@@ -107,19 +104,3 @@ def _trigger(one: GlueTrigger) -> Wanted:
         workflow=one.workflow,
         enabled=None if trigger.type is TriggerType.ON_DEMAND else trigger.enabled,
     )
-
-
-def _actions(trigger: Trigger, named: Mapping[JobName, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "JobName": named.get(one.job, one.job),
-            **({"Arguments": dict(one.arguments)} if one.arguments else {}),
-            **({"Timeout": minutes(one.timeout)} if one.timeout is not None else {}),
-        }
-        for one in trigger.actions
-    ]
-
-
-def minutes(seconds: float) -> int:
-    """Glue's unit of time limits; a part of one counts as one."""
-    return max(1, math.ceil(seconds / 60))

@@ -120,7 +120,11 @@ def apply(yes: Yes = False, output: AsOutput = Output.TABLE, offline: Offline = 
         if not offline:
             client.plan_glue()  # where AWS cannot be asked, nothing is done
         done = client.apply()
-        done += [] if offline else client.apply_glue()
+        try:
+            done += [] if offline else client.apply_glue()
+        except HeadgateError:
+            _print_changes(done, output, _NOTHING)  # this much is done
+            raise
     if output is Output.JSON:
         print_json(done)
     elif yes:
@@ -194,6 +198,10 @@ def _print_glue(changes: Sequence[Doc]) -> None:
                 say(f"    {line}")
         if one["kept"]:
             say(f"    kept as on AWS: {', '.join(one['kept'])}")
+    for one in changes:
+        if one["twice"]:
+            stop = f"`aws glue stop-trigger --name {shlex.quote(one['name'])}` ends that"
+            say(f"! the trigger {one['name']} fires here and on Glue, too; {stop}")
     others = [f"{one['kind']} {one['name']}" for one in changes if one["does"] == _UNMANAGED]
     if others:
         shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")

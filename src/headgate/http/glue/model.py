@@ -6,17 +6,13 @@ are checked here, and answered as AWS does: all that is wrong at once, each with
 
 from __future__ import annotations
 
-import gzip
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final, cast
 
-from headgate.errors import MissingExtra
 from headgate.http.aws_wire import Fault
+from headgate.settings.service_model import description, translated
 
 _SHOWN: Final = 100  #: characters of a wrong value that are said
 #: Numbers after booleans, which are numbers to Python.
@@ -266,19 +262,6 @@ def _camel(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-_SURROGATES: Final = re.compile(r"\\uD800\\uDC00-\\uDBFF\\uDFFF")
-
-
-def translated(pattern: str) -> re.Pattern[str] | None:
-    r"""A pattern of the model as Python's; None for none, and for one that Python has no words for (`\p{L}`).
-
-    Java writes characters beyond the 16-bit range as two halves, and its \w, \s and \d are ASCII.
-    """
-    if not pattern or r"\p{" in pattern:
-        return None
-    return re.compile(_SURROGATES.sub(r"\\U00010000-\\U0010FFFF", pattern), re.ASCII)
-
-
 @lru_cache(maxsize=8)
 def load(service: str) -> Model:
     """The newest model of a service that botocore brings along; botocore itself is not loaded.
@@ -286,15 +269,7 @@ def load(service: str) -> Model:
     Raises:
         MissingExtra: botocore is not installed.
     """
-    found = find_spec("botocore")
-    if found is None or found.origin is None:
-        raise MissingExtra(f"the {service} API", "aws")
-    folders = sorted(Path(found.origin).parent.joinpath("data", service).glob("*/service-2.json*"))
-    if not folders:
-        raise MissingExtra(f"the {service} API", "aws")
-    text = folders[-1].read_bytes()
-    description = json.loads(gzip.decompress(text) if folders[-1].suffix == ".gz" else text)
-    return Model(_without_prose(description))
+    return Model(_without_prose(description(service)))
 
 
 def _without_prose(description: Any) -> Mapping[str, Any]:

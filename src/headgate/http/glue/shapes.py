@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from headgate.aws.glue_words import actions_of, predicate_of
 from headgate.ledger.glue_runs import JobRun
 from headgate.model import Job, Origin, RunState, Trigger
 
@@ -135,34 +136,14 @@ def trigger(known: Trigger, members: Mapping[str, Any], state: str) -> Shape:
         "Name": known.name,
         "Type": known.type.value,
         "State": state,
-        "Actions": members.get("Actions") if members else [_action(one) for one in known.actions],
+        "Actions": members.get("Actions") if members else actions_of(known),
     }
     given = {
         "WorkflowName": known.workflow,
         "Description": known.description or None,
         "Schedule": known.schedule,
-        "Predicate": members.get("Predicate") if members else _predicate(known),
+        "Predicate": members.get("Predicate") if members else predicate_of(known),
         "EventBatchingCondition": members.get("EventBatchingCondition"),
     }
     shape.update({name: value for name, value in given.items() if value is not None})
     return shape
-
-
-def _action(one: Any) -> Shape:
-    return {
-        "JobName": one.job,
-        **({"Arguments": dict(one.arguments)} if one.arguments else {}),
-        **({"Timeout": max(1, round(one.timeout / 60))} if one.timeout else {}),
-    }
-
-
-def _predicate(known: Trigger) -> Shape | None:
-    if known.predicate is None:
-        return None
-    return {
-        "Logical": known.predicate.logical.value,
-        "Conditions": [
-            {"LogicalOperator": "EQUALS", "JobName": one.job, "State": one.state.value}
-            for one in known.predicate.conditions
-        ],
-    }

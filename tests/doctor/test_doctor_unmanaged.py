@@ -50,7 +50,7 @@ def here(tmp_path: Path, gms: FakeGms) -> Generator[World]:
         client.close()
 
 
-def write(gms: FakeGms, table: str, system: dict[str, Any], aspect: str = "schemaMetadata") -> str:
+def write(gms: FakeGms, table: str, system: dict[str, Any], aspect: str = "datasetProperties") -> str:
     urn = DATASET.format(table)
     gms.aspects.put(urn, aspect, {}, system)
     return urn
@@ -72,7 +72,7 @@ def test_a_dataset_fresher_than_any_run_is_unmanaged(here: World, gms: FakeGms) 
     assert found.rank is Rank.POSSIBLE
     assert found.what == f"unmanaged ingestion: {urn} was written at 2026-01-01 00:00:00 UTC by no run that is known"
     assert found.evidence.startswith(
-        "schemaMetadata: run id glue-2026_01_01-00_00_00-abc, pipeline legacy-sync,"
+        "datasetProperties: run id glue-2026_01_01-00_00_00-abc, pipeline legacy-sync,"
         f" written by {BOB}, with acryl-datahub 1.7.0.17;"
     )
     assert found.mend.startswith("datahub ingest show --run-id glue-2026_01_01-00_00_00-abc; headgate doctor datahub")
@@ -124,9 +124,10 @@ def test_a_recipe_under_way_may_have_any_run_id(here: World, gms: FakeGms) -> No
 
 
 def test_what_people_edit_and_what_headgate_writes_is_no_ingestion(here: World, gms: FakeGms) -> None:
-    """Tags and owners by hand; lineage and tables of our own."""
+    """Tags and owners by hand; what DataHub adds; lineage and tables of our own."""
     write(gms, "a", by(), "globalTags")
     write(gms, "a", by(), "editableDatasetProperties")
+    write(gms, "a", by(), "dataPlatformInstance")
     write(gms, "b", by(actor=ADMIN))
 
     assert look(here) == []

@@ -96,8 +96,9 @@ class FakeGms:
         return f"PLAY_SESSION={play}; actor={urn}"
 
     def add_dataset(self, urn: str, tags: Sequence[str] = (), *, removed: bool = False) -> None:
-        self.aspects.put(urn, "datasetKey", {"name": urn.split(",")[1]})
-        self.aspects.put(urn, "status", {"removed": removed})
+        mine = {"aspectModified": {"time": 1, "actor": ADMIN}}
+        self.aspects.put(urn, "datasetKey", {"name": urn.split(",")[1]}, mine)
+        self.aspects.put(urn, "status", {"removed": removed}, mine)
         for tag in tags:
             self.add_tag(urn, tag)
 

@@ -47,6 +47,14 @@ def test_without_a_catalog_nobody_wrote(world: World) -> None:
     assert world.get("/last-writes")["items"] == []
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_the_audit_is_only_added_to(world: World, method: str) -> None:
+    """There is no call that changes or removes an entry."""
+    answer = world.call(method, f"{API}/audit", json={}, headers={"x-headgate-request": "1"})
+
+    assert answer.status_code == 405
+
+
 def test_a_log_group_of_our_own_is_searched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read side of CloudWatch Logs that Headgate serves takes the doctor's pattern as AWS does."""
     run = world.begin(world.start("views"))

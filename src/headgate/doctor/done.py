@@ -85,7 +85,7 @@ def _datasets(asking: Asking) -> Seen:
     stale = asking.records.rules(stale=True)
     if stale:
         return Seen(False, "not there: " + ", ".join(f"{one['value']} ({one['place']})" for one in stale[:5]))
-    return Seen(True, f"{sum(one['kind'] == 'urn' for one in rules)} rules name a dataset")
+    return Seen(True, f"rules for one dataset: {sum(one['kind'] == 'urn' for one in rules)}")
 
 
 def _found(asking: Asking) -> Seen:
@@ -96,7 +96,7 @@ def _found(asking: Asking) -> Seen:
     lost = [urn for urn in urns if asking.records.explain(urn)["job"] is None]
     if lost:
         return Seen(False, "nothing starts for " + ", ".join(lost[:5]))
-    return Seen(True, f"{len(urns)} datasets that rules name, and each starts something"
+    return Seen(True, f"each of the datasets that rules name starts something: {len(urns)}"
                 if urns else f"{len(rules)} rules, none for one dataset alone")  # fmt: skip
 
 

@@ -85,8 +85,9 @@ def milliseconds(value: Json) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**14 else None
 
 
-#: The aspects of a dataset that ingestions write, and that nobody edits on DataHub's pages.
-INGESTED: Final = ("schemaMetadata", "datasetProperties", "subTypes", "container", "dataPlatformInstance")
+#: The aspects of a dataset that ingestions write, every one at least the last, and that nobody edits on DataHub's
+#: pages. Not the schema, which may be megabytes, nor what DataHub itself adds to a dataset.
+INGESTED: Final = ("datasetProperties", "subTypes", "container", "status")
 _NO_RUN: Final = "no-run-id-provided"
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+
 from .world import DATASET, DECISION, PROJECT, RUN, TOKEN, Project, address, environment, serving, states, until
 
 
@@ -228,6 +230,8 @@ def test_plan_and_apply_go_by_the_file_as_it_is_now(served: Project) -> None:
         assert "~ setting lease: restart  (only a restart of the server puts it in force)" in planned
         done = [(one["kind"], one["name"], one["does"]) for one in served.json("apply", "--yes")]
         assert done == [("job", "added", "create"), ("trigger", "both", "create"), ("setting", "lease", "restart")]
+        warned = httpx.get(f"{address(served)}/readyz", trust_env=False).json()["warnings"]
+        assert any("only a restart puts in force: lease" in one for one in warned)
         fired = served.json("triggers", "start", "both", "--wait")  # exit 0: both ended SUCCEEDED
         assert [one["job"] for one in fired["decisions"]] == ["first", "added"]
     finally:

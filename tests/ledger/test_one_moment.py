@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from headgate.ledger import glue_runs
 from headgate.model import RunState
 
 from .replica import Replica, job, until
@@ -51,6 +52,23 @@ def test_what_happens_while_a_list_is_read_is_in_it_whole_or_not_at_all(ledger: 
     assert [(run.id, run.state) for run in seen.items] == [(first.id, RunState.STARTING)], "as it was at the first look"
     assert {run.id for run in ledger.ledger.runs().items} == {first.id, *made}
     assert [run.id for run in ledger.ledger.runs(state=RunState.SUCCEEDED).items] == [made[1], first.id]
+
+
+def test_a_page_of_job_runs_has_no_gap(ledger: Replica) -> None:
+    """The Glue door's GetJobRuns: the newer run of two that came in between is not there without the older one."""
+    ledger.declare([job("a", max_concurrent_runs=3)])
+    first = ledger.ask("a")
+
+    def happen() -> None:
+        ledger.ask("a")
+        newer = ledger.ask("a")
+        until(lambda: len(ledger.claimed) == 3, "all to be claimed")
+        ledger.end(newer)
+
+    with between_looks(happen, reader=threading.get_ident()):
+        seen, _ = ledger.ledger.read(lambda connection: glue_runs.page(connection, "a", after=None, limit=10))
+
+    assert [one.run.id for one in seen] == [first.id]
 
 
 def test_a_run_that_ends_while_the_newest_of_each_job_are_read_is_there_once(ledger: Replica) -> None:

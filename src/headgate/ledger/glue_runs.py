@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
-from headgate.ledger import rows, schema
+from headgate.ledger import dialects, rows, schema
 from headgate.model import Attempt, Json, Run, RunId, RunState, attempt_id
 
 _PREVIOUS: Final = rows.RUN_COLUMNS.index("previous")
@@ -91,11 +91,11 @@ def _own(name: str) -> str:
 
 
 def page(connection: Connection, job: str, *, after: Place | None, limit: int) -> tuple[list[JobRun], Place | None]:
-    """Attempts of the job's runs, newest first, and where to go on."""
+    """Attempts of the job's runs, newest first, and where to go on. `connection` has just been opened for this."""
+    dialects.begin_looking(connection)
     seq = after.seq if after else _LAST
     by_number: dict[int, Any] = {}
     for statement in _NEWEST:
-        # one that ends between the two looks is seen by both; over is what it is
         found = connection.execute(statement, {"job": job, "seq": seq, "most": limit + 2})
         by_number.update({row.seq: row for row in found})
     newest = [by_number[number] for number in sorted(by_number, reverse=True)[: limit + 2]]

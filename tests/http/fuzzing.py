@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import parse_qsl, urlsplit
 
 import hypothesis
 import hypothesis.errors
@@ -215,7 +216,10 @@ def send(target: Target, case: Any) -> Any:
     if answer.status_code == 400 and answer.content == b"Invalid HTTP request received.":
         assert len(str(answer.request.url)) > 60_000, case.as_curl_command()  # what uvicorn's parser says of them
         return answer
-    case.validate_response(answer, checks=list(CHECKS), transport_kwargs={"base_url": target.url})
+    names = [name for name, _ in parse_qsl(urlsplit(str(answer.request.url)).query)]
+    # of a parameter that is sent several times the last counts, and that may be a fitting one
+    held = [one for one in CHECKS if len(set(names)) == len(names) or one is not checks.negative_data_rejection]
+    case.validate_response(answer, checks=held, transport_kwargs={"base_url": target.url})
     said = " ".join(answer.headers.get("content-type", []))
     assert "html" not in said, f"{case.as_curl_command()}: {said}"
     if answer.status_code >= 400:

@@ -40,9 +40,12 @@ def find(name: str) -> str:
 
 def without(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The recipe with DataHub's source in the place of ours; None where it has none of ours."""
-    source = cast("Mapping[str, Any]", config.get("source") or {})
-    own = OWN.get(str(source.get("type")))
-    return {**config, "source": {**source, "type": own.stand_in}} if own else None
+    source = config.get("source")
+    if not isinstance(source, Mapping):
+        return None
+    given = cast("Mapping[str, Any]", source)
+    own = OWN.get(str(given.get("type")))
+    return {**config, "source": {**given, "type": own.stand_in}} if own else None
 
 
 def fitting(config: Mapping[str, Any], say: Callable[[str], object]) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def _read_models(services: Sequence[str]) -> None:
 def _client(service: str) -> None:
     import boto3  # noqa: PLC0415 -- as above
 
-    boto3.client(
+    # in a session of its own: the one that all runs would share must find the credentials of each
+    boto3.Session().client(
         service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none",  # noqa: S106 -- it is none
         verify=False,
     )  # fmt: skip  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -99,8 +99,10 @@ def show_log(
             number = int(run.rpartition("_attempt_")[2])
         chosen = number is not None
         at = number if number is not None else int(name["attempt"])
+        written, shown = False, -1
         while True:
-            written = _stream(client, name["id"], at, follow=follow)
+            if shown != at:  # its log may be over before the run is: it is not shown again
+                written, shown = _stream(client, name["id"], at, follow=follow), at
             name = client.run(name["id"])
             if chosen or not follow or int(name["attempt"]) <= at:
                 if not written and chain.ended(name):

@@ -126,4 +126,4 @@ def test_an_expression_survives_being_written_and_read(parts: tuple[str | Variab
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes the reader fail in another way than by refusing it."""
     with contextlib.suppress(Invalid):
-        expand(text, {"A": "x"})
+        assert isinstance(expand(text, {"A": "x"}).text, str)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
+from services.asgi import call
 from services.tables import put_tables
 
 from headgate.embedded.changes import Change, make
@@ -57,15 +55,7 @@ class World:
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         """One call, without a server."""
-        if "json" in more:
-            more["content"] = json.dumps(more.pop("json"))
-            more["headers"] = {"content-type": "application/json", **more.get("headers", {})}
-        return asyncio.run(self._call(method, path, more))
-
-    async def _call(self, method: str, path: str, more: Mapping[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self.port, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8090") as client:
-            return await client.request(method, path, **more)
+        return call(self.port, method, path, **more)
 
     def ask(self, query: str, **variables: Any) -> Any:
         """What GraphQL answers, without errors."""

@@ -93,5 +93,7 @@ KEYS = st.sampled_from(["run", "command", "script", "env", "cwd", "memory", "cpu
 @given(st.dictionaries(KEYS, JSON))
 def test_any_target_is_either_read_or_explained(target: dict[str, Json]) -> None:
     """Whatever stands in a configuration, checking never raises, and what it accepts can be read."""
-    if not validate_target(target):
-        read_target(target)
+    problems = validate_target(target)
+    assert all(problems), "a problem has no words"
+    if not problems:
+        assert read_target(target) is not None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import socket
 import threading
 import time
@@ -16,6 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
+from services.asgi import call
 from services.tables import put_tables
 
 from headgate.gate import Gate
@@ -118,16 +117,8 @@ class World:
     # -- the caller's part
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """One call, without a server. JSON goes out in ASCII, so that it can hold what UTF-8 cannot."""
-        if "json" in more:
-            more["content"] = json.dumps(more.pop("json"))
-            more["headers"] = {"content-type": "application/json", **more.get("headers", {})}
-        return asyncio.run(self._call(method, path, more))
-
-    async def _call(self, method: str, path: str, more: Mapping[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self.port, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8090") as client:
-            return await client.request(method, path, **more)
+        """One call, without a server."""
+        return call(self.port, method, path, **more)
 
     def get(self, path: str, **more: Any) -> Any:
         answer = self.call("GET", API + path, **more)

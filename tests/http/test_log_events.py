@@ -133,4 +133,4 @@ def test_other_patterns_are_refused_and_not_guessed(pattern: str) -> None:
 def test_no_pattern_is_an_error_of_ours(pattern: str) -> None:
     """It is read, or refused."""
     with suppress(Invalid):
-        matcher(pattern)("a line")
+        assert matcher(pattern)("a line") in (True, False)

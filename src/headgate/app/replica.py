@@ -272,6 +272,7 @@ class App:
             problems.append(str(failure))
         problems.extend(one for one in self._sweep.problems() if one not in problems)
         problems.extend(self.executor.problems() if self.executor is not None else [])
+        problems.extend([self._deliver.problem] if self._deliver.problem else [])
         problems.extend(f"lineage ({name}): {one.problem}" for name, one in self._relays.items() if one.problem)
         problems.extend(f"inbox {one.bucket}: {one.problem}" for one in self._inboxes if one.problem)
         return {

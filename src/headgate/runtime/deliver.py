@@ -39,6 +39,7 @@ class Deliver:
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliver", daemon=True)
+        self.problem: str | None = None  #: what nobody foresaw at the last turn, for /readyz
 
     def start(self) -> None:
         if self._reporters:
@@ -59,8 +60,14 @@ class Deliver:
         while not self._closing.is_set():
             try:
                 full = self._turn()
+                self.problem = None
             except HeadgateError as error:
                 _log.warning("the outbox could not be read", why=str(error))
+                full = False
+            except Exception as error:  # noqa: BLE001 - a bug at one turn must not leave the outbox lying for good
+                if self.problem is None:
+                    _log.exception("a turn of the outbox failed")
+                self.problem = f"the outbox: {type(error).__name__}: {error}; the server's log says where"
                 full = False
             if not full:
                 self._wake.wait(EVERY)

@@ -56,11 +56,20 @@ class Relay:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        failed: str | None = None
         while not self._closing.is_set():
             try:
                 pause = self.turn()
+                if failed is not None and self.problem == failed:
+                    self.problem = None
+                failed = None
             except HeadgateError as error:
                 _log.warning("the outbox could not be read", channel=self._channel, why=str(error))
+                pause = EVERY
+            except Exception as error:  # noqa: BLE001 - a bug at one turn must not leave the outbox lying for good
+                if failed is None:
+                    _log.exception("a turn of the outbox failed", channel=self._channel)
+                failed = self.problem = f"{type(error).__name__}: {error}; the server's log says where"
                 pause = EVERY
             if pause:
                 self._wake.wait(pause)

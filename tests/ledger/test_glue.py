@@ -151,6 +151,9 @@ def test_attempts_are_paged_as_runs_of_their_own(replicas: Replicas) -> None:
         assert row.attempt.id == name
         assert one.ledger.read(lambda connection, name=name: glue_runs.find(connection, "k", name)) is None
     assert one.ledger.read(lambda connection: glue_runs.find(connection, "j", f"{expected[0]}_attempt_9")) is None
+    wanted = [("j", name) for name in expected] + [("k", expected[0]), ("j", "jr_none"), ("j", expected[-1])]
+    rows = one.ledger.read(lambda connection: glue_runs.find_all(connection, wanted))
+    assert [row.attempt.id if row else None for row in rows] == [*expected, None, None, expected[-1]]
 
 
 def test_a_workflow_runs_through_at_any_replica(replicas: Replicas) -> None:

@@ -301,7 +301,7 @@ def test_the_audit_says_who_did_what_to_what_when_and_why(project: Project) -> N
     assert found[1].keys() == {"at", "actor", "action", "subject", "reason", "detail"}
     assert (found[1]["actor"], found[1]["reason"]) == ("urn:li:corpuser:local", "quarter end")
     assert datetime.fromisoformat(found[1]["at"]) >= begun
-    assert project.json("audit", "--subject", "after-first", "--limit", "1") == found[:1]
-    assert project.json("audit", "--actor", "somebody") == []
+    table = project.ok("audit", "--since", "1h", "--action", "trigger.disable", "--actor", "local", "--limit", "1")
+    assert "after-first  quarter end" in table
+    assert "trigger.enable" not in table
     assert project.json("audit", "--since", "2999-01-01") == []
-    assert "quarter end" in project.ok("audit", "--since", "1h", "--action", "trigger")

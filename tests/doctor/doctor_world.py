@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from services.tables import put_tables
+
 from headgate.cli.commands.doctor import Asked
 from headgate.cli.local import Local
 from headgate.doctor import Finding
@@ -79,7 +81,7 @@ def world(folder: Path, text: str, **environ: str) -> Generator[World]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "headgate.yaml").write_text(text, "utf-8")
     settings = load(folder, environ)
-    settings.home.mkdir(parents=True, exist_ok=True)
+    put_tables(settings.home)
     ledger = Ledger(settings.database_url, fires_for=settings.conditional_fires_for, claims=True)
     ledger.open()
     try:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from fakes.aws import FakeAws, Work
-from services.moto import CREDENTIALS, moto
+from services.moto import CREDENTIALS
 
 import headgate
 from headgate.aws_lambda import handler, starting
@@ -53,12 +53,6 @@ def sqs(*bodies: object) -> Doc:
                          "messageAttributes": {}, "attributes": {"ApproximateReceiveCount": "1"},
                          "body": body if isinstance(body, str) else json.dumps(body)}
                         for number, body in enumerate(bodies)]}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def moto_url() -> Iterator[str]:
-    with moto() as url:
-        yield url
 
 
 def env(monkeypatch: pytest.MonkeyPatch, url: str, given: Mapping[str, str]) -> None:

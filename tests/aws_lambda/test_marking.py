@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import boto3
 import pytest
-from services.moto import CREDENTIALS, moto
+from services.moto import CREDENTIALS
 
 from headgate.aws_lambda import handler, marking, starting
 from headgate.aws_lambda.handling import Failed
@@ -34,12 +34,6 @@ def uploaded(key: str = "in/a.csv", bucket: str = "raw") -> Doc:
     said = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "2026-01-01T00:00:00.000Z"}
     about = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": stored}}
     return {"Records": [{**said, **about}]}
-
-
-@pytest.fixture(scope="module")
-def moto_url() -> Iterator[str]:
-    with moto() as url:
-        yield url
 
 
 class World:

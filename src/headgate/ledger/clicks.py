@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam
 
 from headgate.catalog import Catalog
-from headgate.ledger import accepting, catalogs, dialects, rows, schema
+from headgate.ledger import asking, catalogs, dialects, rows, schema
 from headgate.ledger.accepting import Ask
 from headgate.ledger.writer import Batch
 from headgate.model import Run, RunId, RunState
@@ -34,7 +34,7 @@ def take(batch: Batch, known: Catalog, ask: Ask, *, dataset: str, key: str, wind
     catalog = known if catalogs.version(batch.connection) == known.version else catalogs.read(batch.connection)
     batch.catalog = catalog
     earlier = _earlier(batch, ask, dataset, key, window) if window > 0 else None
-    answer = earlier or accepting.ask_for_runs(batch, catalog, [ask])[0]
+    answer = earlier or asking.ask_for_runs(batch, catalog, [ask])[0]
     if isinstance(answer, Run):
         actor, reason = ask.cause.actor or "", ask.cause.reason
         detail = {"run": answer.id, "job": ask.job}

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headgate.catalog import Catalog
-from headgate.ledger import accepting, catalogs, dialects, rows, schema
+from headgate.ledger import asking, catalogs, dialects, rows, schema
 from headgate.ledger.accepting import Ask
 from headgate.ledger.writer import Batch
 from headgate.model import Json, Run, RunId
@@ -91,7 +91,7 @@ def take(batch: Batch, known: Catalog, urn: str, ask: Ask) -> Run | Exception | 
         return None
     catalog = known if catalogs.version(batch.connection) == known.version else catalogs.read(batch.connection)
     batch.catalog = catalog
-    answer = accepting.ask_for_runs(batch, catalog, [ask])[0]
+    answer = asking.ask_for_runs(batch, catalog, [ask])[0]
     if isinstance(answer, Run):
         _set(batch, urn, state=Stage.TAKEN.value, run=answer.id, why=None)
     return answer

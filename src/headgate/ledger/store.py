@@ -20,7 +20,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from headgate.catalog import Catalog
 from headgate.errors import LedgerUnavailable
-from headgate.ledger import accepting, callbacks, catalogs, claiming, dialects, glue, housekeeping, migrate, reading
+from headgate.ledger import (
+    accepting,
+    asking,
+    callbacks,
+    catalogs,
+    claiming,
+    dialects,
+    glue,
+    housekeeping,
+    migrate,
+    reading,
+)
 from headgate.ledger.accepting import Ask, Receipt
 from headgate.ledger.catalogs import Change, Declaration, Does
 from headgate.ledger.claiming import Claim
@@ -106,7 +117,7 @@ class Ledger:
         self._accept = Group(
             "accept", lambda batch, those: accepting.accept_events(batch, self._current(batch), those), 0
         )
-        self._ask = Group("ask", lambda batch, those: accepting.ask_for_runs(batch, self._current(batch), those), 1)
+        self._ask = Group("ask", lambda batch, those: asking.ask_for_runs(batch, self._current(batch), those), 1)
         self._started = Group("started", claiming.note_started, 2)
         self._progress = Group("progress", lambda batch, those: claiming.note_progress(batch, those, self.id), 3)
         self._postponed = Group("postponed", lambda batch, those: claiming.note_postponed(batch, those, self.id), 4)

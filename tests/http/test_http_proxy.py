@@ -18,7 +18,8 @@ from behind import DATASET, address, behind, call, raw, scripted
 from fakes.frontend import FakeFrontend
 from served import World, until
 
-from headgate.http.proxy import CONNECT_TIMEOUT, Proxy
+from headgate.http import proxy
+from headgate.http.proxy import Proxy
 from headgate.settings.record import DataHub
 
 
@@ -358,13 +359,14 @@ def test_datahub_gives_up_before_we_do() -> None:
     assert DataHub().frontend_timeout > 120
 
 
-def test_a_slow_answer_is_waited_for(frontend: FakeFrontend, url: str) -> None:
+def test_a_slow_answer_is_waited_for(frontend: FakeFrontend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than a connection may take to be made: only the one setting counts."""
-    with ThreadPoolExecutor(1) as pool:
+    monkeypatch.setattr(proxy, "CONNECT_TIMEOUT", 1.0)
+    with behind(tmp_path, frontend.url) as url, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(call, f"{url}/openapi/probe/slow")
         until(frontend.waiting.is_set, "the frontend to be asked")
         with pytest.raises(TimeoutError):
-            answer.result(CONNECT_TIMEOUT + 0.5)
+            answer.result(proxy.CONNECT_TIMEOUT + 0.5)
         frontend.go.set()
 
         assert answer.result(30).text == "at last"

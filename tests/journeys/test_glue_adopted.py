@@ -89,9 +89,13 @@ def test_what_is_on_glue_is_adopted(
     assert glue.get_trigger(Name="nightly")["Trigger"]["State"] == "ACTIVATED"
 
     glue.stop_trigger(Name="nightly")
-    glue.update_job(JobName=INGEST, JobUpdate={"Role": "arn:aws:iam::1:role/other", "Command": SCRIPT, "Timeout": 1})
+    glue.update_job(
+        JobName=INGEST,
+        JobUpdate={"Role": "arn:aws:iam::1:role/other", "Command": SCRIPT, "Timeout": 1, "LogUri": "s3://l/"},
+    )
     glue.create_job(Name="stranger", Role="arn:aws:iam::1:role/r", Command=SCRIPT)
     shown = typed("plan")
+    assert "    kept as on AWS: LogUri\n" in shown
     assert f"~ glue job {INGEST}: update  (drift: somebody changed it on AWS)\n" in shown
     assert "    Role: arn:aws:iam::1:role/other -> arn:aws:iam::1:role/r\n" in shown
     assert "~ glue trigger nightly: enable  (drift: somebody changed it on AWS)\n" in shown
@@ -101,7 +105,7 @@ def test_what_is_on_glue_is_adopted(
         ("glue", "job", "update", True), ("glue", "trigger", "enable", True)
     ]  # fmt: skip
     assert [(one["name"], one["does"]) for one in json.loads(typed("plan -o json"))] == [("stranger", "unmanaged")]
-    assert glue.get_job(JobName=INGEST)["Job"]["Timeout"] == 45
+    assert glue.get_job(JobName=INGEST)["Job"]["LogUri"] == "s3://l/"
     assert glue.get_trigger(Name="nightly")["Trigger"]["State"] == "ACTIVATED"
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")

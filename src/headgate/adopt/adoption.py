@@ -26,7 +26,7 @@ from headgate.adopt.compare import (
 from headgate.adopt.far import Far, Pause, names
 from headgate.adopt.words import JOB, TRIGGER, WORKFLOW, Declared, Wanted, declared, places
 from headgate.aws import Clients
-from headgate.errors import HeadgateError
+from headgate.errors import Invalid, Unavailable
 from headgate.ledger import catalogs, glue_applied
 from headgate.ledger.glue_applied import Applied
 from headgate.ledger.store import Ledger, wait_for
@@ -90,8 +90,9 @@ class Adoption:
                 changes = compare(ground.declared, self._situation(far, ground))
                 try:
                     self._make(far, ground, changes, done, actor)
-                except HeadgateError as error:
-                    raise type(error)(f"{error}; {_so_far(done)}") from error
+                except (Invalid, Unavailable) as error:
+                    kind = Invalid if isinstance(error, Invalid) else Unavailable
+                    raise kind(f"{error}; {_so_far(done)}") from error
                 self._remember(ground, self._situation(far, ground))
         return done
 

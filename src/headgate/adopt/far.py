@@ -101,6 +101,8 @@ def error_of(fault: Fault) -> HeadgateError:
     beyond = fault.later or fault.kind in (FaultKind.DENIED, FaultKind.NO_CREDENTIALS)
     if beyond or fault.code == "NoRegionError":
         return Unavailable(f"AWS Glue: {fault}")
+    if fault.code == "MissingExtra":
+        return Invalid(fault.message)
     return Invalid(f"AWS Glue refuses it: {fault}")
 
 

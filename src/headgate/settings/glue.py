@@ -32,8 +32,8 @@ OWN: Final[Mapping[str, str]] = {
     "AllocatedCapacity": "`MaxCapacity` now",
 }
 LONGEST: Final = 10_080  #: minutes; Glue takes no more
-_MOST_RUNS: Final = 1_000
-_MOST_RETRIES: Final = 10
+MOST_RUNS: Final = 1_000  #: at a time, of one job
+MOST_RETRIES: Final = 10
 #: Of the keys that a type of trigger has, those that Glue has, too.
 _OF_GLUE: Final = ("schedule", "predicate")
 _STARTS: Final = (TriggerType.ON_DEMAND, TriggerType.SCHEDULED)
@@ -121,8 +121,8 @@ def _check_job(section: Section, job: Job, members: Mapping[str, Json]) -> None:
         section.report.problem(place, f"{section.path(DEFINITION.name)}.{member}: {text}")
 
     retries = members.get("MaxRetries")
-    if isinstance(retries, int) and not 0 <= retries <= _MOST_RETRIES:
-        problem("MaxRetries", f"expected a whole number from 0 to {_MOST_RETRIES}, found {retries}")
+    if isinstance(retries, int) and not 0 <= retries <= MOST_RETRIES:
+        problem("MaxRetries", f"expected a whole number from 0 to {MOST_RETRIES}, found {retries}")
     elif retries and queueing_of(job):
         problem("MaxRetries", "Glue takes no retries of its own where runs queue; say max_retries of the job, by which"
                 " runs that start here are tried again, or queueing: false")  # fmt: skip
@@ -132,8 +132,8 @@ def _check_job(section: Section, job: Job, members: Mapping[str, Json]) -> None:
         problem("ExecutionClass", "Glue does not queue runs of the class FLEX; say queueing: false")
     if "MaxCapacity" in members and ("WorkerType" in members or "NumberOfWorkers" in members):
         problem("MaxCapacity", "Glue takes either this or WorkerType and NumberOfWorkers")
-    if job.max_concurrent_runs > _MOST_RUNS:
-        section.report.problem(section.place, f"{section.name}: Glue runs a job at most {_MOST_RUNS} times at a time")
+    if job.max_concurrent_runs > MOST_RUNS:
+        section.report.problem(section.place, f"{section.name}: Glue runs a job at most {MOST_RUNS} times at a time")
     if job.timeout is not None and math.ceil(job.timeout / 60) > LONGEST:
         section.report.problem(section.place, f"{section.name}: Glue's longest timeout is {LONGEST} minutes (7d)")
 

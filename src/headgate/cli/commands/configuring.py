@@ -93,11 +93,12 @@ def plan(output: AsOutput = Output.TABLE, offline: Offline = False, config: Conf
         changes = client.plan()
         try:
             changes += [] if offline else client.plan_glue()
-        except (Unavailable, Invalid) as error:
+        except HeadgateError as error:
             away = error
     _print_changes(changes, output, _NOTHING if away is None else "Nothing to change in the ledger.")
     if away is not None:
-        raise type(away)(f"what differs on AWS Glue is not known: {away}")
+        kind = Unavailable if isinstance(away, Unavailable) else Invalid
+        raise kind(f"what differs on AWS Glue is not known: {away}") from away
 
 
 def apply(yes: Yes = False, output: AsOutput = Output.TABLE, offline: Offline = False, config: Config = None) -> None:

@@ -28,13 +28,11 @@ from headgate.model import (
     TriggerName,
     TriggerType,
 )
+from headgate.settings.glue import LONGEST, MOST_RETRIES, MOST_RUNS
 
 Members = Mapping[str, Any]
 
 RUNNABLE: Final = ("glueetl", "pythonshell")
-LONGEST: Final = 10_080  #: minutes: seven days
-MOST_RETRIES: Final = 10
-MOST_RUNS: Final = 1_000  #: at a time, of one job
 MOST_ACTIONS: Final = 50
 #: Minutes of a job that says none: up to Glue 4.0, and from 5.0 on.
 _LIMIT_OLD, _LIMIT_NEW = 2_880, 480

@@ -14,10 +14,10 @@ from headgate.http.glue.room import Room, invalid, missing, place_of, token
 from headgate.ledger import glue_runs
 from headgate.ledger.glue_runs import CALLED, Place
 from headgate.model import Job, Json, Origin, RunId
+from headgate.settings.glue import LONGEST
 
 DOOR: Final = "glue"
 MOST: Final = 200  #: job runs of a page
-LONGEST: Final = 10_080  #: minutes a run may take: seven days
 
 Given = Mapping[str, Any]
 Answer = Mapping[str, Json]

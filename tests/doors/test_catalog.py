@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journeys.world import until
 from services.moto import CREDENTIALS, REGION, moto
+from structlog.testing import capture_logs
 
 from headgate.aws import Clients
 from headgate.catalog import Catalog
@@ -289,12 +290,13 @@ def test_a_mistake_ends_nothing(within: Within) -> None:
 
     door = CatalogDoor(within.inside(), read, tick=0.005)
     door._closing = _Impatient(door._closing)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - its pauses are no wait here
-    door.start()
-    try:
-        until(lambda: "iceberg" in reads, "the other catalog's turn")
-        problems = door.problems()
-    finally:
-        door.close()
+    with capture_logs():  # to draw a traceback takes a second
+        door.start()
+        try:
+            until(lambda: "iceberg" in reads, "the other catalog's turn")
+            problems = door.problems()
+        finally:
+            door.close()
 
     assert (reads[0], within.put_off != []) == ("glue", True)
     assert problems == ["trigger changed: a mistake of ours at its catalog: RuntimeError; the server's log says where"]
@@ -384,17 +386,47 @@ def test_glues_tables_have_versions(aws: str, clients: Clients, within: Within) 
     ]  # fmt: skip
 
 
-def test_all_pages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+class Played:
+    """A Glue that a test gives its tables, and what calls it; one for all tests, since its client takes its time."""
+
+    def __init__(self, fake: FakeGlue) -> None:
+        self.fake = fake
+        self.clients = Clients()
+
+    def has(self, tables: Mapping[str, Sequence[str]]) -> None:
+        self.fake.databases = {name: {} for name in tables}
+        self.fake.tables = {name: [{"Name": one} for one in names] for name, names in tables.items()}
+        self.fake.failing = None
+        self.fake.forget_pages()
+
+    def fails(self, fault: str, *, at: str) -> None:
+        """What is asked of this database goes wrong."""
+        self.fake.failing = lambda operation, asked, _: (
+            fault if operation == "GetTables" and asked["DatabaseName"] == at else None
+        )
+
+
+@pytest.fixture(scope="module")
+def glue() -> Iterator[Played]:
+    with FakeGlue({}, {}) as fake, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("headgate.doors.catalog.glue._TRIES", 1)
+        played = Played(fake)
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_GLUE": fake.url}.items():
+                environment.setenv(name, value)
+            look_at_glue(played.clients, GLUE)  # its client is made now, and keeps to this address
+        yield played
+
+
+def test_all_pages_are_read(glue: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of databases and of tables; a list that does not end is not believed."""
-    tables = {f"d{number}": [{"Name": "t"}] for number in range(120)} | {"x": [{"Name": f"t{n}"} for n in range(230)]}
-    with FakeGlue({name: {} for name in tables}, tables) as fake:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", fake.url)
-        found = look_at_glue(Clients(), CatalogWatch(kind="glue", region=REGION, databases=("d119", "x*")))
-        fake.failing = lambda operation, _asked, _number: "endless" if operation == "GetTables" else None
-        endless = (200, b'{"TableList": [{"Name": "t"}], "NextToken": "same"}')
-        monkeypatch.setitem(cast("dict[str, Any]", FAULTS), "endless", endless)
-        with pytest.raises(Broken, match="does not end"):
-            look_at_glue(Clients(), CatalogWatch(kind="glue", region=REGION, databases=("x",)))
+    glue.has({f"d{number}": ["t"] for number in range(120)} | {"x": [f"t{number}" for number in range(230)]})
+    found = look_at_glue(glue.clients, CatalogWatch(kind="glue", region=REGION, databases=("d119", "x*")))
+    endless = (200, b'{"TableList": [{"Name": "t"}], "NextToken": "same"}')
+    monkeypatch.setitem(cast("dict[str, Any]", FAULTS), "endless", endless)
+    glue.fails("endless", at="x")
+    with pytest.raises(Broken, match="does not end"):
+        look_at_glue(glue.clients, CatalogWatch(kind="glue", region=REGION, databases=("x",)))
 
     assert len(found.tables) == 231
 
@@ -412,32 +444,21 @@ def test_a_database_that_is_not_there_is_said(clients: Clients) -> None:
     [("throttle", "ThrottlingException"), ("error", "InternalServiceException"), ("lost", "ConnectionClosedError"),
      ("html", "ResponseParserError"), ("other", "no answer of AWS's")],
 )  # fmt: skip
-def test_a_glue_that_misbehaves_is_not_believed(fault: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_glue_that_misbehaves_is_not_believed(glue: Played, fault: str, word: str) -> None:
     """Whatever it does at the third call: nothing is taken for gone, and the reason is one word."""
-    tables = {name: [{"Name": "t"}] for name in ("a", "b", "c")}
-
-    def failing(operation: str, asked: Mapping[str, Any], _: int) -> str | None:
-        return fault if operation == "GetTables" and asked["DatabaseName"] == "b" else None
-
-    monkeypatch.setattr("headgate.doors.catalog.glue._TRIES", 1)
-    with FakeGlue({name: {} for name in tables}, tables, failing=failing) as fake:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", fake.url)
-        with pytest.raises(Broken) as raised:
-            look_at_glue(Clients(read=2.0), GLUE)
+    glue.has({"a": ["t"], "b": ["t"], "c": ["t"]})
+    glue.fails(fault, at="b")
+    with pytest.raises(Broken) as raised:
+        look_at_glue(glue.clients, GLUE)
 
     assert raised.value.word == word
 
 
-def test_a_database_that_is_denied_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_denied_is_left_out(glue: Played) -> None:
     """It is named with AWS's word, and the others are read."""
-    tables = {name: [{"Name": "t"}] for name in ("a", "b")}
-
-    def failing(operation: str, asked: Mapping[str, Any], _: int) -> str | None:
-        return "denied" if operation == "GetTables" and asked["DatabaseName"] == "a" else None
-
-    with FakeGlue({name: {} for name in tables}, tables, failing=failing) as fake:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", fake.url)
-        found = look_at_glue(Clients(), GLUE)
+    glue.has({"a": ["t"], "b": ["t"]})
+    glue.fails("denied", at="a")
+    found = look_at_glue(glue.clients, GLUE)
 
     assert (set(found.tables), found.unread) == ({"b.t"}, {"a": "AccessDeniedException"})
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Type every `aws` command of the reference workflow's page on Glue triggers, in the order somebody new would, against a
 # Headgate that serves the example project; look at each answer and at what came of it. One line a command; exit code 1
-# when anything is wrong.
+# when anything is wrong, 2 where there is no such Headgate.
 #
 #   headgate init my-hub && (cd my-hub && headgate serve) &
 #   scripts/seed-commands.sh my-hub [http://localhost:8090]
@@ -74,9 +74,13 @@ runs() {
 import json, sys, time, urllib.request
 until, wanted = time.monotonic() + 60, int(sys.argv[2])
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+states = None
 while time.monotonic() < until:
-    with opener.open(sys.argv[1], timeout=30) as answer:
-        states = [one["state"] for one in json.load(answer)["items"]]
+    try:
+        with opener.open(sys.argv[1], timeout=30) as answer:
+            states = [one["state"] for one in json.load(answer)["items"]]
+    except OSError as error:
+        sys.exit(f"no Headgate answers at {sys.argv[1]}: {error}")
     live = [one for one in states if one in ("WAITING", "STARTING", "RUNNING")]
     if not live and len(states) >= wanted:
         break
@@ -87,6 +91,11 @@ END
 }
 
 # -- upload, and watch
+
+if ! said=$(runs csv-to-iceberg-ingestion 0 2>&1); then
+    echo "expected a Headgate at $URL that has run nothing yet, of a project that headgate init has just written: $said" >&2
+    exit 2
+fi
 
 uploaded="$project/inbox/collections-data/ingest_ts=2026-02-16T10:00:00"
 mkdir -p "$uploaded"

@@ -33,17 +33,22 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path, capsys: pyt
     headgate.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m headgate "$@"\n', "utf-8")
     headgate.chmod(0o755)
     used = {"AWS": str(own / "aws"), "AWS2": str(CLI_2), "PYTHON": sys.executable, "HEADGATE": str(headgate)}
-    with serving(project):
-        done = subprocess.run(
+
+    def typed() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(SCRIPT), str(project.folder), address(project)],
             env=environment({**used, "PYTHONWARNINGS": "ignore"}), capture_output=True, text=True, timeout=240,
             check=False,
         )  # fmt: skip
+
+    with serving(project):
+        done, again = typed(), typed()
     said = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert [line for line in said if line.startswith("WRONG")] == []
     for command in TYPED:
         assert any(line.startswith(f"ok     {command}") for line in said), (command, said)
+    assert (again.returncode, "has run nothing yet" in again.stderr) == (2, True), again
     tail = [line for line in said if "aws logs tail /aws/lambda/trigger-glue-job-lambda --follow" in line]
     if os.access(CLI_2, os.X_OK):
         assert [line.split()[0] for line in tail] == ["ok"]

@@ -160,8 +160,9 @@ def done(target: Target, operation: Any) -> int:
     """Send a call that means something that is there, and is to be done; answers its status."""
     path, query, body = DONE.get(operation.label, ({}, {}, NOT_SET))
     parameters = {one.name for one in operation.path_parameters}
-    letter = 1 if operation.label.endswith("/replay") else 0
-    found = {name: target.names[name][letter if name == "letter" else 0] for name in parameters} | dict(path)
+    found = {name: target.names[name][0] for name in parameters} | dict(path)
+    if "letter" in parameters:
+        found["letter"] = _bury(target.world, 10 + len(operation.label))
     if operation.label.endswith("/{run}/stop"):
         found["run"] = target.names["run"][2]
     if operation.label == "POST /headgate/api/v1/rules/{rule}/delete":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from headgate.errors import Invalid
 from headgate.gate import REASON_LENGTH, Gate
@@ -23,6 +23,15 @@ def sound(text: str) -> str:
     if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
         raise ValueError("expected Unicode text, got half a surrogate pair")
     return text
+
+
+def _written_out(at: object) -> object:
+    """Refuse numbers, which pydantic takes for seconds since 1970: `2026` is meant for a year."""
+    try:
+        float(cast("str", at))
+    except (TypeError, ValueError):
+        return at
+    raise ValueError("expected a time as in 2026-01-31T12:00:00Z")
 
 
 def _with_zone(at: datetime) -> datetime:
@@ -73,7 +82,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 Text = Annotated[str, AfterValidator(sound), Field(max_length=4096)]
 Given = Annotated[Text | None, Query()]
 Name = Annotated[Text, Path()]
-Moment = Annotated[datetime, AfterValidator(_with_zone)]
+Moment = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_with_zone)]
 Seq = Annotated[int, Path(ge=0, le=_MOST_SEQ)]
 Offset = Annotated[int, Query(ge=0, le=_MOST_SEQ, description="Bytes from the log's beginning.")]
 Number = Annotated[int | None, Query(ge=0, le=1_000_000, description="The attempt; the newest by default.")]
@@ -128,9 +137,9 @@ class ReplayAsked(_Body):
     prefix: Text | None = None
     since: Moment | None = None
     until: Moment | None = None
-    failed: bool = False
-    downstream: bool = True
-    dry_run: bool = False
+    failed: StrictBool = False
+    downstream: StrictBool = True
+    dry_run: StrictBool = False
     reason: Reason | None = None
 
     @model_validator(mode="after")
@@ -147,4 +156,4 @@ class ReplayAsked(_Body):
 
 
 class ApplyAsked(_Body):
-    everything: bool = Field(default=True, description="Mend drift too: delete, restore, enable and disable.")
+    everything: StrictBool = Field(default=True, description="Mend drift too: delete, restore, enable and disable.")

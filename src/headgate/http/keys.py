@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
 
 from headgate import shapes
@@ -22,8 +22,10 @@ class KeyAsked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = ""
-    lasts: Annotated[float | None, Field(ge=60, le=LONGEST, description="Seconds until it expires.")] = None
-    session: Annotated[bool, Field(description="Calls must send a session token, too.")] = False
+    lasts: Annotated[float | None, Field(strict=True, ge=60, le=LONGEST, description="Seconds until it expires.")] = (
+        None
+    )
+    session: Annotated[StrictBool, Field(description="Calls must send a session token, too.")] = False
     reason: Reason | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import HTMLResponse, Response
 
 from headgate import shapes
@@ -30,7 +30,7 @@ class RuleAsked(BaseModel):
     urn: Text | None = None
     tag: Text | None = None
     prefix: Text | None = None
-    default: bool = False
+    default: StrictBool = False
     job: Text | None = None
     function: Annotated[Text | None, Field(alias="lambda")] = None
     state_machine_arn: Text | None = None

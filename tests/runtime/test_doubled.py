@@ -169,6 +169,20 @@ def test_a_time_that_is_due_waits_for_the_answer(asking: Asking) -> None:
     until(lambda: seen.extend(asking.started()) or len(seen) == 2, "the sweep to look again")
 
 
+def test_a_new_trigger_is_asked_about(asking: Asking) -> None:
+    """What was answered before it was there says nothing of it."""
+    asking.declare(at_first_start=False)
+    asking.doubled.look()
+    asking.answers = [source("eu-west-1")]
+    asking.replica.declare([JOB, OTHER], [replace(TRIGGER, name=TriggerName("new"))])
+    waits = asking.started()
+    asking.doubled.look()
+    seen: list[str] = []
+    until(lambda: seen.extend(asking.started()) or seen, "the sweep to look again")
+
+    assert (waits, seen) == ([], ["other"])
+
+
 def test_nobody_is_asked_about_nothing(asking: Asking) -> None:
     """Without a schedule of a recipe DataHub is left alone."""
     asking.replica.declare([OTHER], [replace(TRIGGER, actions=[Action(job=OTHER.name)])])

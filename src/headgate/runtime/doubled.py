@@ -33,6 +33,7 @@ PATIENCE: Final = 30.0  #: seconds a time that is due waits for an answer
 @dataclass(frozen=True, slots=True)
 class _Known:
     at: float  #: by time.monotonic
+    version: int  #: of the catalog it was asked about
     found: Mapping[tuple[str, str], Scheduled] = field(default_factory=dict[tuple[str, str], Scheduled])
     unclear: Mapping[tuple[str, str], Scheduled] = field(default_factory=dict[tuple[str, str], Scheduled])
     problem: str = ""
@@ -85,7 +86,7 @@ class Doubled:
         if not jobs:
             return {}
         now, known = self._clock(), self._known
-        if known is None or now - known.at > FRESH:
+        if known is None or now - known.at > FRESH or known.version < catalog.version:
             if self._wanted_since is None:
                 self._wanted_since = now
                 self._wake.set()
@@ -127,7 +128,7 @@ class Doubled:
         except HeadgateError as error:
             if self._known is None or not self._known.problem:
                 _log.warning("DataHub cannot be asked which sources it schedules", why=str(error))
-            self._known, self._wanted_since = _Known(self._clock(), problem=str(error)), None
+            self._known, self._wanted_since = _Known(self._clock(), catalog.version, problem=str(error)), None
             return
         found: dict[tuple[str, str], Scheduled] = {}
         unclear: dict[tuple[str, str], Scheduled] = {}
@@ -145,7 +146,7 @@ class Doubled:
                         unclear.setdefault((trigger.name, job.name), one)
                     case _:
                         pass
-        self._known, self._wanted_since = _Known(self._clock(), found, unclear), None
+        self._known, self._wanted_since = _Known(self._clock(), catalog.version, found, unclear), None
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -153,7 +154,8 @@ class Doubled:
                 self.look()
             except Exception as error:  # noqa: BLE001 - a mistake of ours here must not keep schedules from firing
                 _log.exception("it could not be looked at what DataHub schedules")
-                self._known, self._wanted_since = _Known(self._clock(), problem=f"a mistake of ours: {error}"), None
+                known = _Known(self._clock(), self._catalog().version, problem=f"a mistake of ours: {error}")
+                self._known, self._wanted_since = known, None
             self._wake.wait(EVERY)
             self._wake.clear()
 

@@ -25,6 +25,7 @@ ENVIRON = {
     "PATH": os.environ["PATH"],
     "SOURCE_PATH": f"/nowhere/{SECRET}",
     "UNUSED": "never-handed-over",
+    "SOURCE_TOKEN": "given-by-name-alone",
     "HEADGATE_TOKEN": "t" * 20,
 }
 
@@ -86,6 +87,16 @@ def test_a_recipe_runs_and_its_report_is_the_result(recipes: Recipes) -> None:
     assert result["sink"]["report"]["total_records_written"] == 3
     assert result["run_id"].startswith("file-")
     assert "Pipeline finished successfully" in log
+
+
+@pytest.mark.parametrize("env", [["SOURCE_TOKEN"], []])
+def test_a_variable_given_by_name_is_masked_where_its_name_says_so(recipes: Recipes, env: list[str]) -> None:
+    """What `env:` hands on is no secret of the recipe's, and its value is in no log all the same."""
+    recipe = file_recipe(recipes.folder)
+    recipe["source"]["config"]["path"] = f"/nowhere/{ENVIRON['SOURCE_TOKEN']}"
+    ending, log = recipes.run(recipes.order(recipe, env=env))
+    assert ending.state is RunState.FAILED
+    assert (ENVIRON["SOURCE_TOKEN"] in log) == (not env), log
 
 
 def test_a_run_with_failures_is_failed(recipes: Recipes) -> None:

@@ -15,7 +15,7 @@ from headgate.engines.recipe.target import Target, read_target
 from headgate.engines.recipe.variables import Handed, Server, handed
 from headgate.errors import CannotUnseal, EngineRefused, EngineUnavailable, Forbidden, Invalid, NotFound, Unavailable
 from headgate.ports import Order, Watcher
-from headgate.processes import Processes
+from headgate.processes import Processes, environment
 from headgate.processes.running import time_limit
 from headgate.recipes import building, entry, targeted, text, warming
 from headgate.recipes.environments import Environments, requirements_of, uv_variables
@@ -165,6 +165,7 @@ class RecipeEngine:
             timeout=time_limit(order),
             secrets=given.values,
             plain=plain,
+            masked=environment.private(target.env),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.glue_definitions import FakeGlue
 
+from headgate.adopt.writing import written
 from headgate.aws import Clients
 from headgate.errors import Invalid, Unavailable
 
@@ -296,6 +297,19 @@ def test_what_glue_refuses_is_told_in_its_words(here: Near, far: FakeGlue) -> No
     with pytest.raises(Invalid, match="The role cannot be assumed"):
         here.apply()
     assert far.count("CreateJob") == 1
+
+
+def test_what_is_there_is_written_down_through_throttles(here: Near, far: FakeGlue) -> None:
+    """In pages, with a workflow and states; who may not look is told which right is missing."""
+    here.apply()
+    far.page = 1
+    far.fault("GetJobs", "throttle")
+    here.says(written(here.clients, []))
+    assert here.plan() == []
+    assert "workflow: w" in written(here.clients, ["after"], region="us-east-1")
+    far.fault("GetTriggers", "denied")
+    with pytest.raises(Unavailable, match="glue:GetTriggers"):
+        written(here.clients, [])
 
 
 def test_a_trigger_that_never_stops_is_not_waited_for_for_ever(here: Near, far: FakeGlue) -> None:

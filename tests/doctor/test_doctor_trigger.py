@@ -81,6 +81,22 @@ def test_a_disabled_trigger_is_told_before_all_else(here: World) -> None:
     assert "DEACTIVATED" in found.evidence
 
 
+def test_a_trigger_on_glue_is_looked_for_there(tmp_path: Path) -> None:
+    """Nothing here knows it; what headgate.yaml says against it comes first."""
+    text = (
+        "jobs: {a: {engine: glue, job_name: a}, b: {engine: glue, job_name: b}}\n"
+        "triggers:\n  far: {type: CONDITIONAL, on: glue, predicate: {conditions: [{job: a, state: SUCCEEDED}]},"
+        " actions: [b]}\n"
+    )
+    with world(tmp_path, text) as made:
+        found = made.diagnose("far")
+
+    assert [one.rank for one in found] == [Rank.LIKELY, Rank.NOTE]
+    assert "runs that StartJobRun starts" in first(found).evidence
+    assert_typed(found[1].mend)
+    assert "fires on AWS Glue, and never here" in found[1].what
+
+
 def test_the_upstream_job_that_failed_is_named_with_its_run(here: World) -> None:
     """The trigger waits for SUCCEEDED; the run, its error and how to read its log are told."""
     run = here.ended(here.started("first"), RunState.FAILED, "no such table")

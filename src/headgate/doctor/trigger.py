@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from headgate.doctor import conditional, event, schedule
+from headgate.doctor import conditional, event, on_glue, schedule
 from headgate.doctor.case import Case, read
 from headgate.doctor.finding import Finding, Rank, ranked, unseen
 from headgate.doctor.records import OCCUPYING, Doc, Records, moment, nearest, short, told, word
@@ -33,6 +33,8 @@ def diagnose(name: str, records: Records, settings: Settings, now: datetime) -> 
     Raises:
         NotFound: there is no such trigger, and none is declared.
     """
+    if TriggerName(name) in settings.glue.triggers:
+        return ranked(on_glue.examine(name, settings))
     try:
         case = read(name, records, settings, now)
     except NotFound:

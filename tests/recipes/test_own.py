@@ -13,7 +13,6 @@ import pytest
 from datahub.ingestion.api.common import PipelineContext
 from engines.orders import Recorder, order
 from fakes.glue_catalog import FakeGlue
-from packaging.requirements import Requirement
 from services.moto import CREDENTIALS
 
 from headgate.engines.recipe import RecipeEngine
@@ -43,20 +42,27 @@ TABLES = {
 
 
 def needs_of(root: str) -> set[str]:
-    """The packages that one needs, by their names, itself first; extras are asked for as in `name[extra]`."""
-    found, todo = set[str](), [Requirement(root)]
+    """The installed packages that one needs, itself first; extras are asked for as in `name[extra]`."""
+    found, todo = set[str](), [root]
     while todo:
-        wanted = todo.pop()
-        name = re.sub(r"[-_.]+", "-", wanted.name).lower()
-        if (key := f"{name}[{','.join(sorted(wanted.extras))}]") in found:
+        wanted, _, _ = todo.pop().partition(";")
+        name, _, rest = wanted.strip().partition("[")
+        name = re.split(r"[^\w.-]", name)[0]
+        key = f"{re.sub(r'[-_.]+', '-', name).lower()}[{rest.partition(']')[0]}]"
+        try:
+            lines = metadata.distribution(name).requires or ()
+        except metadata.PackageNotFoundError:  # of another system, or another Python
             continue
-        found.add(key)
-        for line in metadata.distribution(name).requires or ():
-            one = Requirement(line)
-            asked = [{"extra": extra} for extra in (*wanted.extras, "")]
-            if one.marker is None or any(one.marker.evaluate(environment) for environment in asked):
-                todo.append(one)
+        if key not in found:
+            found.add(key)
+            todo += [line for line in lines if _asked(line, set(re.split(r"\W+", rest)))]
     return {key.partition("[")[0] for key in found}
+
+
+def _asked(requirement: str, extras: set[str]) -> bool:
+    """Whether it is needed always, or with these extras."""
+    named = set(re.findall(r"extra == ['\"]([\w.-]+)", requirement.partition(";")[2]))
+    return not named or bool(named & extras)
 
 
 @pytest.fixture(scope="module")

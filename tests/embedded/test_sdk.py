@@ -207,6 +207,12 @@ def test_a_real_ingestion(server: str, cli: Callable[..., subprocess.CompletedPr
     assert run["executor"] == "__datahub_cli_"
     assert run["created_at"] <= run["ended_at"]
     assert httpx.get(f"{server}/headgate/api/v1/runs", timeout=30, trust_env=False).json()["items"] == []
+    # by this the doctor knows that the request explains the datasets
+    wrote = httpx.get(f"{server}/headgate/api/v1/last-writes", params={"limit": 500}, timeout=30, trust_env=False)
+    of_it = [one for one in wrote.json()["items"] if one["dataset"] in urns]
+    assert len(of_it) == len(urns)
+    assert {f"urn:li:dataHubExecutionRequest:{one['run']}" for one in of_it} == {run["id"]}
+    assert all(one["client"].startswith("acryl-datahub ") for one in of_it)
 
 
 def test_datasets_of_rules_are_known_from_the_start(cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -57,3 +57,15 @@ print(read_pipeline_file(Path("executor.yml"), {}).options.executor_id)
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, "default"), done.stderr
+
+
+def test_no_support_is_claimed_that_is_not_there() -> None:
+    """The seed's page has a badge, `certified`; ours says what this is, as the package's own classifier does."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "executor.md").read_text("utf-8")
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert "not DataHub's certified executor" in page
+    assert "alpha software" in page
+    assert "Development Status :: 3 - Alpha" in project["classifiers"]
+    assert "certified" not in (root / "README.md").read_text("utf-8").lower().replace("not certified", "")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, TypeVar
 
 from services.tables import put_tables
+
+from .warm import Command
 
 T = TypeVar("T")
 #: Seconds anything may take before a test gives up; the machine may be busy with much else.
@@ -82,12 +83,18 @@ class Project:
 
     def type(self, *words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
         """One command, to its end, whatever that is; it never shows a traceback or calls itself a defect."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "headgate", *words],
-            cwd=self.folder, env=environment(env), input=stdin, capture_output=True, text=True, timeout=DEADLINE,
-            check=False,
-        )  # fmt: skip
-        done = Done(f"headgate {' '.join(words)}", ran.returncode, ran.stdout, ran.stderr)
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin.encode())
+            for one in (given, out, err):
+                one.seek(0)
+            command = Command(words, cwd=self.folder, env=environment(env), stdin=given, stdout=out, stderr=err)
+            try:
+                code = command.wait(DEADLINE)
+            finally:
+                command.send_signal(signal.SIGKILL)
+            for one in (out, err):
+                one.seek(0)
+            done = Done(f"headgate {' '.join(words)}", code, out.read().decode(), err.read().decode())
         assert "Traceback" not in done.err + done.out, done
         assert "a defect of ours" not in done.err, done
         return done
@@ -128,15 +135,12 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @contextmanager
-def serving(project: Project, *options: str, env: Mapping[str, str] | None = None) -> Generator[subprocess.Popen[str]]:
+def serving(project: Project, *options: str, env: Mapping[str, str] | None = None) -> Generator[Command]:
     """A server of the project at a free port, until SIGTERM ends it, which it must obey with exit code 0."""
     put_tables(project.home)
-    with (project.folder / "serve.err").open("a") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "headgate", "serve", "--port", "0", *options],
-            cwd=project.folder, env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=errors, text=True,
-        )  # fmt: skip
+    with (project.folder / "serve.err").open("a") as errors, Path(os.devnull).open("r+") as nothing:
+        words = ["serve", "--port", "0", *options]
+        process = Command(words, cwd=project.folder, env=environment(env), stdin=nothing, stdout=nothing, stderr=errors)
     try:
         until(lambda: noted(project) == process.pid or process.poll() is not None, "the server says where it is")
         assert process.poll() is None, (project.folder / "serve.err").read_text("utf-8")

@@ -183,7 +183,10 @@ def test_a_database_that_cannot_be_read_is_left_as_it_was(within: Within) -> Non
     door.look(watching(wants), wants)
 
     assert first == []
-    assert problems == ["trigger changed: 1 databases of its catalog cannot be read: a (AccessDeniedException)"]
+    assert problems == [
+        "trigger changed: a database of its catalog cannot be read: AccessDeniedException;"
+        " the server's log has the names"
+    ]
     assert (within.told(), door.problems()) == ([("Updated", "a.t"), ("Created", "b.w")], [])
 
 

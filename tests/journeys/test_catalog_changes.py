@@ -85,7 +85,8 @@ def test_changed_tables_start_a_run(tmp_path: Path) -> None:
     assert first == []
     assert warned["ready"] is True
     assert warned["warnings"] == [
-        "trigger tables-changed: 1 databases of its catalog cannot be read: sales (AccessDeniedException)"
+        "trigger tables-changed: a database of its catalog cannot be read: AccessDeniedException;"
+        " the server's log has the names"
     ]
     assert (run.state, run.objects) == (RunState.SUCCEEDED, 2), log
     assert found == ["glue:us-east-1/sales.a", "glue:us-east-1/sales.d"]

@@ -113,8 +113,11 @@ class CatalogDoor:
 
     def _tell(self, name: TriggerName, look: Look) -> None:
         if look.unread:
-            shown = ", ".join(f"{one} ({why})" for one, why in sorted(look.unread.items())[:5])
-            self._say(name, f"{len(look.unread)} databases of its catalog cannot be read: {shown}")
+            # their names are for the log alone: anybody may ask /readyz
+            names = ", ".join(f"{one} ({why})" for one, why in sorted(look.unread.items())[:20])
+            count, words = len(look.unread), ", ".join(sorted(set(look.unread.values())))
+            some = "a database" if count == 1 else f"{count} databases"
+            self._say(name, f"{some} of its catalog cannot be read: {words}; the server's log has the names", names)
         elif name in self._problems:
             _log.info("the catalog is looked at again", trigger=name)
             self._problems.pop(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headgate.model import JobName, TriggerName
-from headgate.settings import InvalidSettings, Settings, load
+from headgate.settings import InvalidSettings, Settings, again, load
 
 JOB = "Role: r, Command: {Name: glueetl, ScriptLocation: s3://b/x.py}"
 GLUE = "engine: glue, job_name"
@@ -214,3 +214,14 @@ def test_without_botocore_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
     [problem] = refused(tmp_path, f"jobs:\n  a: {{{GLUE}: x, definition: {{{JOB}}}}}\n")
     service_model.shapes.cache_clear()
     assert "needs the extra [aws]" in problem
+
+
+def test_an_edit_of_a_definition_needs_no_restart(tmp_path: Path) -> None:
+    """Beside a running server it is in the next plan."""
+    text = f"jobs:\n  a: {{{GLUE}: x, definition: {{{JOB}}}}}\n"
+    before = read(tmp_path, text)
+    after = read(
+        tmp_path, text.replace("Role: r", "Role: s") + "triggers: {t: {type: ON_DEMAND, on: glue, actions: [a]}}"
+    )
+    assert again.needs_restart(before, after) == []
+    assert again.with_definitions(before, after).glue == after.glue != before.glue

@@ -291,6 +291,17 @@ def test_who_cannot_look_changes_nothing(here: Near, far: FakeGlue, kind: str) -
     assert far.changes() == []
 
 
+def test_what_was_made_and_never_answered_is_known_to_be_ours(here: Near, far: FakeGlue) -> None:
+    """As after a kill right behind the call: it is deleted when it is declared no more."""
+    far.fault("CreateJob", "lost", times=8)
+    with pytest.raises(Unavailable):
+        here.apply()
+    assert "nightly" in far.jobs
+    here.says("jobs: {views: {engine: glue, job_name: views}}\n")
+    assert here.apply() == ["delete job nightly"]
+    assert "nightly" not in far.jobs
+
+
 def test_what_glue_refuses_is_told_in_its_words(here: Near, far: FakeGlue) -> None:
     """It would refuse it again, so nobody tries."""
     far.refused["CreateJob"] = "The role cannot be assumed"

@@ -138,6 +138,9 @@ class Adoption:
             key = (change.kind, change.name)
             if change.does is Does.UNMANAGED:
                 continue
+            if change.does in _MAKES:  # before it is there: whatever happens then, it is known to be ours
+                ours = Applied(place=ground.key, kind=change.kind, name=change.name, made=True)
+                wait_for(self._ledger.write(lambda batch, ours=ours: glue_applied.put(batch, [ours])))
             if key not in updated:  # an update leaves a trigger as it is to be, on or off
                 doing.make(far, change, wanted.get(key))
             if change.does is Does.UPDATE:
@@ -146,14 +149,11 @@ class Adoption:
             done.append(change)
 
     def _note(self, ground: _Ground, change: GlueChange, actor: str) -> None:
-        """Write who did it, and that it is ours where we made it: also where the next change fails."""
-        one = Applied(place=ground.key, kind=change.kind, name=change.name, made=True)
+        """Write who did it: also where the next change fails."""
 
         def work(batch: Batch) -> None:
-            if change.does in _MAKES:
-                glue_applied.put(batch, [one])
-            elif change.does is Does.DELETE:
-                glue_applied.forget(batch, [one])
+            if change.does is Does.DELETE:
+                glue_applied.forget(batch, [Applied(place=ground.key, kind=change.kind, name=change.name)])
             action = f"glue.{change.kind}.{change.does}"
             catalogs.note(batch, actor=actor, action=action, subject=change.name, reason=None)
 

@@ -140,8 +140,9 @@ def _differences(one: Wanted, now: Situation) -> list[GlueChange]:
     key = (one.kind, one.name)
     seen, last = now.seen.get(key), now.remembered.get(key)
     if seen is None:
-        does = Does.CREATE if last is None else Does.RESTORE
-        return [GlueChange(kind=one.kind, name=one.name, does=does, drift=last is not None, after=one.members,
+        was_there = last is not None and bool(last.digests)
+        does = Does.RESTORE if was_there else Does.CREATE
+        return [GlueChange(kind=one.kind, name=one.name, does=does, drift=was_there, after=one.members,
                            place=now.place)]  # fmt: skip
     if one.kind == WORKFLOW:
         return []

@@ -32,7 +32,7 @@ def shapes(service: str) -> Mapping[str, Shape]:
 
 
 def description(service: str) -> Mapping[str, Any]:
-    """The newest model of a service, whole. It is large, and read anew at every call.
+    """The newest model of a service, without its prose, which is two thirds of it. It is read anew at every call.
 
     Raises:
         MissingExtra: botocore is not installed.
@@ -45,7 +45,12 @@ def description(service: str) -> Mapping[str, Any]:
     if not files:
         raise MissingExtra(f"AWS's description of {service}", "aws")
     text = files[-1].read_bytes()
-    return msgspec.json.decode(gzip.decompress(text) if files[-1].suffix == ".gz" else text)
+    model: dict[str, Any] = msgspec.json.decode(gzip.decompress(text) if files[-1].suffix == ".gz" else text)
+    for shape in model["shapes"].values():
+        shape.pop("documentation", None)
+        for member in shape.get("members", {}).values() if shape["type"] == "structure" else ():
+            member.pop("documentation", None)
+    return model
 
 
 def translated(pattern: str) -> re.Pattern[str] | None:

@@ -269,15 +269,11 @@ def load(service: str) -> Model:
     Raises:
         MissingExtra: botocore is not installed.
     """
-    return Model(_without_prose(description(service)))
+    return Model(_needed(description(service)))
 
 
-def _without_prose(description: Any) -> Mapping[str, Any]:
-    """What checking needs: without the documentation, which is two thirds of the memory."""
-    for shape in description["shapes"].values():
-        shape.pop("documentation", None)
-        for member in shape.get("members", {}).values() if shape["type"] == "structure" else ():
-            member.pop("documentation", None)
+def _needed(description: Any) -> Mapping[str, Any]:
+    """What checking needs of the operations, and the shapes."""
     operations = {
         name: {key: one[key] for key in ("input", "errors") if key in one}
         for name, one in description["operations"].items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -259,7 +260,9 @@ def test_no_docker_at_all_is_no_trouble(project: Path) -> None:
 def test_a_docker_that_hangs_is_given_up(project: Path) -> None:
     """Within the time it is given, with what it started."""
     environ = stub(project / "bin", hangs=True)
+    began = time.monotonic()
     [found] = containers.examine(load(project, {}), environ, patience=0.3)
 
     assert found.rank is Rank.UNSEEN
     assert "docker ps did not end within 0.3 s" in found.evidence
+    assert time.monotonic() - began < 30, "it was not waited for"

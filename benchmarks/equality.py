@@ -75,7 +75,7 @@ def ours(recipe: Mapping[str, Any], folder: Path) -> tuple[float, Mapping[str, A
 def compared(url: str, many: int, folder: Path) -> dict[str, Any]:
     """Fill a catalog, read it three ways, and say where they differ."""
     from glue_source.test_equal import sensible
-    from glue_source.world import CATALOG, OURS, STOCK, fill, lake, recipe_of, said, stripped
+    from glue_source.world import CATALOG, OURS, STOCK, differing, fill, lake, recipe_of, said, stripped
 
     tables: dict[str, list[dict[str, Any]]] = {}
     for database, one in lake(many):
@@ -97,8 +97,7 @@ def compared(url: str, many: int, folder: Path) -> dict[str, Any]:
     return {
         "tables": many + sum(len(found) for _, found in CATALOG.values()),
         "records": len(theirs),
-        "records_that_differ": sum(one != other for one, other in zip(theirs, in_ours, strict=False))
-        + abs(len(theirs) - len(in_ours)),
+        "records_that_differ": len(differing(in_ours, theirs)),
         "aspects": sum(wanted.values()),
         "aspects_that_differ": len({*wanted.items()} ^ {*own.items()}),
         "failures": [result["failures"], own_result["failures"]],

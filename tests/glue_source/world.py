@@ -269,8 +269,14 @@ def _parts(record: dict[str, Any]) -> Iterable[tuple[str, str, str, str, str]]:
 
 
 def stripped(records: Iterable[dict[str, Any]]) -> list[str]:
-    """Records as they were written, one after the other, less run ids, times of seeing and DataHub's random names."""
+    """Records as they were written, less run ids, times of seeing and DataHub's random names."""
     return [_RANDOM.sub(r"\1random", json.dumps(_timeless(record))) for record in records]
+
+
+def differing(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
+    """Records that only one side has, marked; views' queries come in the order that DataHub's parser has them in."""
+    here, there = Counter(ours), Counter(theirs)
+    return [*(f"+ {one}" for one in (here - there)), *(f"- {one}" for one in (there - here))]
 
 
 def _timeless(record: dict[str, Any]) -> dict[str, Any]:

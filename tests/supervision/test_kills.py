@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,16 @@ def test_a_sigterm_without_a_stop_is_no_stop(running: Running) -> None:
     end = running.told.wait("run")
 
     assert (end.code, end.stopped) == (42, False)
+
+
+def test_a_shim_whose_folder_was_deleted_ends_with_its_run(running: Running) -> None:
+    """Nobody can ever read how the run ended, and the shim does not wait for a place to write it to."""
+    running.start()
+    shim, job = running.pid(records.SHIM), running.pid(records.JOB)
+    shutil.rmtree(running.folder / "run")
+    running.go.touch()
+
+    until(lambda: gone(job) and gone(shim), "the job and its shim to end")
 
 
 def test_a_watcher_that_raises_is_told_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def test_an_exit_record_waits_for_a_full_disk() -> None:
         if len(tries) < 3:
             raise OSError(28, "No space left on device")
 
-    shim._insist(write)  # pyright: ignore[reportPrivateUsage] -- a full disk is not at hand
+    shim._insist(write, lambda: False)  # pyright: ignore[reportPrivateUsage] -- a full disk is not at hand
 
     assert len(tries) == 3
 

@@ -50,7 +50,7 @@ def stand_by(connection: socket.socket, launcher: records.Identity, cgroups: str
             if lock is not None and not records.exists(request["directory"], records.SHIM):
                 shim = {**me._asdict(), "launcher": launcher._asdict()}
                 secrets = request.get("secrets") or {}
-                _Shim(request["directory"], request["spec"], secrets).run(request["environ"], shim, cgroups)
+                _Shim(request["directory"], request["spec"], secrets, lock).run(request["environ"], shim, cgroups)
     except BaseException:  # noqa: BLE001 -- whatever it was, it must not run on in the launcher's loop
         traceback.print_exc()
     finally:
@@ -61,8 +61,9 @@ def stand_by(connection: socket.socket, launcher: records.Identity, cgroups: str
 class _Shim:
     """The state of one run between its start and its exit record."""
 
-    def __init__(self, directory: str, spec: records.Record, secrets: dict[str, str]) -> None:
+    def __init__(self, directory: str, spec: records.Record, secrets: dict[str, str], lock: int) -> None:
         self.directory = directory
+        self.lock = lock
         self.spec = spec
         self.secrets = secrets
         self.pump: Pump | None = None  #: between the job and its log, where there are secrets to mask
@@ -236,7 +237,7 @@ class _Shim:
         if self.pump is not None:
             self.pump.finish()
         tree.remove_cgroup(self.cgroup)
-        _insist(lambda: records.write(self.directory, records.EXIT, record))
+        _insist(lambda: records.write(self.directory, records.EXIT, record), lambda: os.fstat(self.lock).st_nlink == 0)
         self._notify()
 
     def _notify(self) -> None:
@@ -248,13 +249,18 @@ class _Shim:
                 notice.sendto(str(self.spec["id"]).encode(), b"\0" + str(address).encode())
 
 
-def _insist(write: Callable[[], None]) -> None:
-    """Try until the exit record is on disk: a full disk must cost time, not the exit code."""
+def _insist(write: Callable[[], None], gone: Callable[[], bool]) -> None:
+    """Try until the exit record is on disk: a full disk must cost time, not the exit code.
+
+    Where the run's folder was deleted (`gone`) nobody will ever ask, and the shim does not wait on for that.
+    """
     pause = 0.05
     while True:
         try:
             write()
         except OSError:
+            if gone():
+                return
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
         else:

@@ -198,13 +198,17 @@ def test_a_sigterm_without_a_stop_is_no_stop(running: Running) -> None:
 
 
 def test_a_shim_whose_folder_was_deleted_ends_with_its_run(running: Running) -> None:
-    """Nobody can ever read how the run ended, and the shim does not wait for a place to write it to."""
+    """Nobody can ever read how the run ended: its shim waits for no place to write that to, and it is told lost."""
     running.start()
     shim, job = running.pid(records.SHIM), running.pid(records.JOB)
     shutil.rmtree(running.folder / "run")
+    assert not running.told.ends
     running.go.touch()
+    end = running.told.wait("run")
 
-    until(lambda: gone(job) and gone(shim), "the job and its shim to end")
+    assert (end.code, end.lost) == (None, True)
+    assert gone(job)
+    until(lambda: gone(shim), "the shim to end")
 
 
 def test_a_watcher_that_raises_is_told_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

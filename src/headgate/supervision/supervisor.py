@@ -24,7 +24,7 @@ from headgate.errors import EngineUnavailable
 from headgate.supervision import records, tree
 from headgate.supervision.launching import Launchers, Started
 from headgate.supervision.notices import Notices
-from headgate.supervision.runs import Told, Work, read_exit
+from headgate.supervision.runs import Exit, Told, Work, read_exit
 
 _log = structlog.get_logger(__name__)
 
@@ -263,6 +263,9 @@ class Supervisor:
         one.soon = False
         if self._finish(one):
             return
+        if one.running_told and not Path(one.directory).is_dir():
+            self._without_folder(one)
+            return
         holder = self._holder(one.directory)
         if holder is not None:
             self._tell_running(one)
@@ -359,6 +362,14 @@ class Supervisor:
             record = records.ended(None, started=False, stopped=stopped, lost=not stopped)
             records.write(one.directory, records.EXIT, record)
         self._finish(one)
+
+    def _without_folder(self, one: _Followed) -> None:
+        """Follow a run whose folder was deleted under it: how it ends is not known, but that it has ended is."""
+        self._forget_fd(one)
+        if not tree.marked(one.id):
+            self._told.ended(one.id, one.directory, Exit(code=None, at=time.time(), lost=True))
+            with self._lock:
+                del self._followed[one.id]
 
     def _without_shim(self, one: _Followed) -> None:
         """Follow a run whose shim was killed: its job goes on, and the launcher it fell to records its exit code."""

@@ -5,12 +5,14 @@ Whatever goes there goes through the mask of `headgate.secrets.known`: our lines
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headgate.secrets import known
 
@@ -53,9 +55,25 @@ def _configure(settings: Settings, *, at_least: str) -> None:
             _masked,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, at_least.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unbreakable(sys.stderr))),
         cache_logger_on_first_use=False,
     )
+
+
+class _Unbreakable(io.TextIOBase):
+    """A stream that drops what cannot be written: whoever read our lines may be gone, and the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError, ValueError):  # a pipe without a reader, a full disk; a closed stream
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _masked(_logger: object, _method: str, line: Any) -> Any:
@@ -80,4 +98,4 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
         return
     name = failed.thread.name if failed.thread else "?"
     text = "".join(traceback.format_exception(failed.exc_value))
-    sys.stderr.write(known.mask(f"Exception in thread {name}:\n{text}"))
+    _Unbreakable(sys.stderr).write(known.mask(f"Exception in thread {name}:\n{text}"))

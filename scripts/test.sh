@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 .venv/bin/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not chaos" "$@"
 quiet=$?
-.venv/bin/pytest -n 2 --dist worksteal -m chaos "$@"
+.venv/bin/pytest -m chaos "$@"
 chaos=$?
 
 # 5 is pytest's word for: none of these were asked for

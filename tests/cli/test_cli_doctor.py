@@ -32,6 +32,19 @@ def test_a_disabled_trigger_is_found_first_and_mended_by_what_it_says(either: Pr
     assert all("disabled" not in one["what"] for one in again.json)
 
 
+def test_a_trigger_that_is_declared_off_is_no_fault(project: Project) -> None:
+    """In the whole it is a note with the command that switches it on; who asks for it by name is told it is off."""
+    file = project.folder / "headgate.yaml"
+    file.write_text(file.read_text("utf-8").replace("  after-first: {", "  after-first: {enabled: false, "), "utf-8")
+    found = [one for one in project.type("doctor", "-o", "json").json if one["about"] == "trigger after-first"]
+    asked = project.type("doctor", "trigger", "after-first", "-o", "json")
+
+    assert [(one["kind"], one["mend"]) for one in found] == [
+        ("note", "headgate triggers enable after-first, to switch it on")
+    ]
+    assert (asked.code, asked.json[0]["mend"]) == (1, "headgate triggers enable after-first")
+
+
 def test_it_is_told_in_lines_for_people(either: Project) -> None:
     """What it is, how one knows, what mends it; on standard output."""
     done = either.type("doctor", "trigger", "after-first")

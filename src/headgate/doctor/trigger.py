@@ -65,6 +65,22 @@ def examine(case: Case) -> Iterator[Finding]:
     yield from _ended(case)
 
 
+def off_as_declared(trigger: Doc, settings: Settings) -> Finding | None:
+    """Tell of a trigger that is switched off where it is declared: as it should be, and worth a note only.
+
+    None for every other trigger. Whoever asks for one by its name is told what keeps it from firing by `diagnose`.
+    """
+    declared = settings.triggers.get(TriggerName(str(trigger["name"])))
+    if trigger["enabled"] or declared is None or declared.enabled:
+        return None
+    return Finding(
+        Rank.NOTE,
+        f"the trigger {trigger['name']!r} is off, as headgate.yaml declares it",
+        "its state is DEACTIVATED, and headgate.yaml says enabled: false",
+        f"headgate triggers enable {word(str(trigger['name']))}, to switch it on",
+    )
+
+
 def _deleted(name: str) -> Finding:
     return Finding(
         Rank.BROKEN,

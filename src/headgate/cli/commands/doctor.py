@@ -142,10 +142,15 @@ def _look(
     if what is What.TRIGGER and name is not None:
         yield from _of(f"trigger {name}", _trigger(name, records, settings))
     if what is None:
+        from headgate.doctor.trigger import off_as_declared  # noqa: PLC0415 - `--help` needs none of it
+
         for one in records.triggers():
-            found = _trigger(str(one["name"]), records, settings)
+            about = f"trigger {one['name']}"
+            if off := off_as_declared(one, settings):
+                yield about, off
+                continue
             # in the whole, what is merely idle is not worth a line
-            yield from _of(f"trigger {one['name']}", [each for each in found if not _idle(each)])
+            yield from _of(about, (each for each in _trigger(str(one["name"]), records, settings) if not _idle(each)))
     yield from _far(what, records, settings, places)
 
 

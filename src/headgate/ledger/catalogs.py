@@ -200,7 +200,8 @@ def add_implicit(batch: Batch, catalog: Catalog, jobs: Sequence[Job]) -> Catalog
         batch.connection.execute(
             made.on_conflict_do_update(index_elements=["name"], set_=values, where=table.c.deleted)
         )
-        note(batch, actor="system", action="job.create", subject=name, reason="a dataset's rule or DataJob names it")
+        # its description says what it was made for: a dataset's rule, or a run that brings its recipe
+        note(batch, actor="system", action="job.create", subject=name, reason=job.description)
     changed(batch)
     return read(batch.connection)
 

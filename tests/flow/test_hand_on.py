@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from headgate.flow.conditional import LONGEST, Skips, hand_on
+from headgate.flow.conditional import Skips, hand_on
+from headgate.flow.targets import LONGEST_VALUE
 from headgate.model import Action, JobName, RunId
 
 FIRST, SECOND = RunId("jr_" + "1" * 64), RunId("jr_" + "2" * 64)
@@ -50,7 +51,7 @@ def test_nothing_to_hand_on_is_nothing_to_start_for(result: Any) -> None:
 
 def test_what_is_too_long_for_an_argument_is_skipped() -> None:
     """Rather than a run that nobody can start."""
-    said = hand_on(action(tables="written"), {FIRST: {"written": "x" * (LONGEST + 1)}})
+    said = hand_on(action(tables="written"), {FIRST: {"written": "x" * (LONGEST_VALUE + 1)}})
 
     assert isinstance(said, Skips)
     assert "65,537 characters" in said.reason

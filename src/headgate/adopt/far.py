@@ -31,25 +31,19 @@ class Far:
 
     def __init__(self, clients: Clients, place: AwsPlace, *, pause: Pause = time.sleep) -> None:
         self._clients = clients
-        self._place = Place(
-            region=place.region,
-            role_arn=place.role_arn,
-            external_id=place.external_id if place.role_arn else "",
-            session="headgate-apply" if place.role_arn else "",
-        )
+        self._place = Place.of(place, session="headgate-apply")
         self._pause = pause
 
     def every(self, operation: str, member: str, size: int, doing: str, **asked: Any) -> list[Any]:
         """All pages of a listing."""
         found: list[Any] = []
-        more: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
-            answer = self._asked(operation, {**asked, "MaxResults": size, **more}, doing)
+        asked["MaxResults"] = size
+        for answer in self._clients.pages(
+            self._place, "glue", operation, asked, doing=doing, attempts=3, most=_MOST_PAGES
+        ):
+            if isinstance(answer, Fault):
+                raise error_of(answer)
             found += answer.get(member) or []
-            token = answer.get("NextToken")
-            if not token:
-                break
-            more = {"NextToken": token}
         return found
 
     def tell(self, operation: str, asked: Mapping[str, Any], doing: str) -> None:
@@ -82,12 +76,6 @@ class Far:
                 raise Unavailable(f"{doing}: Glue has not done it within {_SETTLES:g} s; run `headgate apply` again")
             waited += self._wait(number, 0.0)
             number += 1
-
-    def _asked(self, operation: str, asked: Mapping[str, Any], doing: str) -> dict[str, Any]:
-        answer = self._clients.call(self._place, "glue", operation, asked, doing=doing, attempts=3)
-        if isinstance(answer, Fault):
-            raise error_of(answer)
-        return answer
 
     def _wait(self, number: int, least: float) -> float:
         longest = min(_LONGEST, _FIRST * 2**number)

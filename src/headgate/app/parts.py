@@ -13,6 +13,8 @@ from headgate.doors.catalog.glue import look_at_glue
 from headgate.doors.catalog.iceberg import look_at_s3
 from headgate.engines.glue import GlueEngine
 from headgate.engines.lambda_ import LambdaEngine
+from headgate.engines.local import LocalEngine
+from headgate.engines.recipe import RecipeEngine
 from headgate.engines.recipe.variables import Server
 from headgate.engines.step_functions import StepFunctionsEngine
 from headgate.errors import Unavailable
@@ -39,7 +41,26 @@ from headgate.settings import Settings
 from headgate.settings.record import Emit
 
 
-def aws_engines(settings: Settings, watcher: Watch, gate: Gate, clients: Clients) -> dict[str, Engine]:
+def engines(settings: Settings, ledger: Ledger, gate: Gate, clients: Clients) -> dict[str, Engine]:
+    """Every engine, by the name that jobs give."""
+    local = LocalEngine(
+        settings.home,
+        Watch(ledger),
+        settings.lake,
+        settings.project,
+        beside=lambda environ: beside_glue_scripts(settings, environ),
+    )
+    recipe = RecipeEngine(
+        settings.home,
+        Watch(ledger),
+        settings.project,
+        resolver=resolver(settings, ledger, clients),
+        server=lambda: catalog_of(settings),
+    )
+    return {"local": local, **_aws_engines(settings, Watch(ledger), gate, clients), "recipe": recipe}
+
+
+def _aws_engines(settings: Settings, watcher: Watch, gate: Gate, clients: Clients) -> dict[str, Engine]:
     """The engines of AWS. boto3 is loaded, and a thread started, with the first run that needs one."""
     functions = LambdaEngine(settings.home, watcher, clients=clients, region=settings.lambda_region,
                              tokens=Tokens(gate.ledger))  # fmt: skip

@@ -10,39 +10,26 @@ from typing import TYPE_CHECKING
 import structlog
 
 from headgate.app import troubles
-from headgate.app.parts import (
-    aws_engines,
-    beside_glue_scripts,
-    catalog_door,
-    catalog_of,
-    connected,
-    doubled,
-    noting,
-    queues,
-    relays,
-)
+from headgate.app.parts import catalog_door, connected, doubled, engines, noting, queues, relays
 from headgate.aws import Clients
 from headgate.doors.inbox import Inbox
 from headgate.embedded.port import EmbeddedDataHub
 from headgate.embedded.tables import written
-from headgate.engines.local import LocalEngine
-from headgate.engines.recipe import RecipeEngine
 from headgate.errors import HeadgateError
 from headgate.executor.results import notes as request_notes
 from headgate.executor.telling import Told, log_of
 from headgate.flow.announce import Announcer, Subscription
 from headgate.flow.dispatch import Dispatcher
 from headgate.flow.lineage import CHANNEL, URL_CHANNEL
-from headgate.flow.watch import Watch
 from headgate.gate import Gate
 from headgate.ledger.store import Ledger, wait_for
 from headgate.model import Json, Run
-from headgate.ports import DataHub, Engine, Message, Reporter
+from headgate.ports import DataHub, Message, Reporter
 from headgate.reports.datahub import DataHubReporter
 from headgate.reports.notify import Notifier
 from headgate.runtime.deliver import Deliver
 from headgate.runtime.home import HomeLock, make_home, place
-from headgate.runtime.secrets import SecretStore, resolver
+from headgate.runtime.secrets import SecretStore
 from headgate.runtime.sweep import SYSTEM, Sweep
 from headgate.settings import Settings
 
@@ -75,26 +62,9 @@ class App:
             self.datahub = EmbeddedDataHub(self.ledger, token=settings.token, rules=self.gate.rules)
         self.gate.datahub = self.datahub
         clients = Clients()
-        engines: dict[str, Engine] = {}
-        if worker:
-            engines["local"] = LocalEngine(
-                settings.home,
-                Watch(self.ledger),
-                settings.lake,
-                settings.project,
-                beside=lambda environ: beside_glue_scripts(settings, environ),
-            )
-            engines.update(aws_engines(settings, Watch(self.ledger), self.gate, clients))
-            engines["recipe"] = RecipeEngine(
-                settings.home,
-                Watch(self.ledger),
-                settings.project,
-                resolver=resolver(settings, self.ledger, clients),
-                server=lambda: catalog_of(settings),
-            )
-        self._engines = engines
-        self.ledger.anywhere = frozenset(name for name, engine in engines.items() if not engine.here_only)
-        self._dispatcher = Dispatcher(self.ledger, engines, grace=settings.stop_grace)
+        self._engines = engines(settings, self.ledger, self.gate, clients) if worker else {}
+        self.ledger.anywhere = frozenset(name for name, engine in self._engines.items() if not engine.here_only)
+        self._dispatcher = Dispatcher(self.ledger, self._engines, grace=settings.stop_grace)
         reporters: dict[str, Reporter] = {
             one.name: Notifier(one.name, one.url.reveal(), one.webhook, one.template) for one in settings.notify
         }

@@ -11,10 +11,10 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from headgate.aws.faults import Fault, FaultKind, fault_of
 from headgate.errors import MissingExtra
@@ -26,6 +26,17 @@ _KEPT: Final = 128  #: clients; one with a role belongs to one run
 _EARLY: Final = 300.0  #: seconds before the end of an assumed role's credentials that new ones are got
 
 
+class Named(Protocol):
+    """What in the settings names a place: a queue, a watched catalog, a provider of secrets, a job of Glue's."""
+
+    @property
+    def region(self) -> str: ...
+    @property
+    def role_arn(self) -> str: ...
+    @property
+    def external_id(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where calls go, and as whom."""
@@ -35,6 +46,18 @@ class Place:
     external_id: str = ""
     session: str = ""  #: the assumed role's session name; CloudTrail shows it
     endpoint: str = ""  #: where the service is; "" leaves it to AWS_ENDPOINT_URL and its relatives
+
+    @classmethod
+    def of(cls, named: Named, *, session: str, endpoint: str = "") -> Place:
+        """What settings name. Without a role to assume, an external id and a session's name mean nothing."""
+        role = named.role_arn
+        return cls(
+            region=named.region,
+            role_arn=role,
+            external_id=named.external_id if role else "",
+            session=session if role else "",
+            endpoint=endpoint,
+        )
 
 
 def place_of(target: Mapping[str, Json], *, region: str, attempt_id: str = "") -> Place:
@@ -101,6 +124,27 @@ class Clients:
             self.forget()  # whoever keeps them may have renewed them meanwhile
             answer = self._once(wanted, operation, arguments, doing, stream)
         return answer
+
+    def pages(
+        self,
+        place: Place,
+        service: str,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        doing: str,
+        attempts: int,
+        most: int,
+    ) -> Iterator[dict[str, Any] | Fault]:
+        """Each page of a list that goes on by `NextToken`, at most so many of them; after a Fault there is none."""
+        more: dict[str, str] = {}
+        for _ in range(most):
+            answer = self.call(place, service, operation, {**arguments, **more}, doing=doing, attempts=attempts)
+            yield answer
+            token = None if isinstance(answer, Fault) else answer.get("NextToken")
+            if not token:
+                return
+            more = {"NextToken": str(token)}
 
     def forget(self) -> None:
         """Forget every client and all credentials: the next call looks for them again."""

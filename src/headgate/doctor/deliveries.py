@@ -95,8 +95,7 @@ def of_queue(arn: str, bucket: str, settings: Settings, clients: Clients, *, ser
             "name the queue's URL under sqs: in headgate.yaml, then restart: headgate serve",
         )
         return
-    place = Place(region=queue.region, role_arn=queue.role_arn, external_id=queue.external_id,
-                  session="headgate-doctor" if queue.role_arn else "", endpoint=queue.endpoint_url)  # fmt: skip
+    place = Place.of(queue, session="headgate-doctor", endpoint=queue.endpoint_url)
     asked = {"QueueUrl": queue.url, "AttributeNames": ["All"]}
     answer = clients.call(place, "sqs", "get_queue_attributes", asked, doing=f"looking at {queue.url}", attempts=2)
     if isinstance(answer, Fault):
@@ -212,9 +211,8 @@ def _wrote(arn: str, name: str, clients: Clients, now: datetime) -> Iterator[Fin
 def rules_of(bucket: str, clients: Clients) -> list[Rule] | Fault:
     """The rules of the default bus that take S3's events of this bucket; the fault where they cannot be listed."""
     found: list[Rule] = []
-    token: dict[str, str] = {}
-    for _ in range(_PAGES):
-        answer = clients.call(Place(), "events", "list_rules", token, doing="listing EventBridge's rules", attempts=2)
+    doing = "listing EventBridge's rules"
+    for answer in clients.pages(Place(), "events", "list_rules", {}, doing=doing, attempts=2, most=_PAGES):
         if isinstance(answer, Fault):
             return answer
         for one in answer.get("Rules") or ():
@@ -227,9 +225,6 @@ def rules_of(bucket: str, clients: Clients) -> list[Rule] | Fault:
                 return targets
             arns = [str(each["Arn"]) for each in targets.get("Targets") or ()]
             found.append(Rule(str(one["Name"]), one.get("State") != "DISABLED", arns))
-        if not answer.get("NextToken"):
-            break
-        token = {"NextToken": str(answer["NextToken"])}
     return found
 
 

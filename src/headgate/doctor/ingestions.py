@@ -223,9 +223,8 @@ def _not_looked(what: str, fault: Fault) -> Finding:
 
 
 def _on_glue(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
-    token: dict[str, str] = {}
-    for _ in range(_PAGES):
-        answer = clients.call(Place(), "glue", "get_triggers", token, doing="listing Glue's triggers", attempts=2)
+    doing = "listing Glue's triggers"
+    for answer in clients.pages(Place(), "glue", "get_triggers", {}, doing=doing, attempts=2, most=_PAGES):
         if isinstance(answer, Fault):
             yield _not_looked("AWS Glue's triggers", answer)
             return
@@ -241,15 +240,11 @@ def _on_glue(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
                 f"{where} may ingest: {', '.join(jobs)}, {one.get('Schedule')}",
                 f"by its name; its state is {one.get('State')}",
             )
-        if not answer.get("NextToken"):
-            return
-        token = {"NextToken": str(answer["NextToken"])}
 
 
 def _on_eventbridge(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
-    token: dict[str, str] = {}
-    for _ in range(_PAGES):
-        answer = clients.call(Place(), "events", "list_rules", token, doing="listing EventBridge's rules", attempts=2)
+    doing = "listing EventBridge's rules"
+    for answer in clients.pages(Place(), "events", "list_rules", {}, doing=doing, attempts=2, most=_PAGES):
         if isinstance(answer, Fault):
             yield _not_looked("EventBridge's schedules", answer)
             return
@@ -264,9 +259,6 @@ def _on_eventbridge(clients: Clients, regular: list[Regular]) -> Iterator[Findin
                 f"{where} may ingest: {one['ScheduleExpression']}",
                 f"by its name; its state is {one.get('State')}",
             )
-        if not answer.get("NextToken"):
-            return
-        token = {"NextToken": str(answer["NextToken"])}
 
 
 def _named(name: str) -> bool:

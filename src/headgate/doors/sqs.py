@@ -110,13 +110,7 @@ class QueueDoor:
         self._queue = queue
         self._inside = inside
         self._clients = clients
-        self._place = Place(
-            region=queue.region,
-            role_arn=queue.role_arn,
-            external_id=queue.external_id,
-            session="headgate-sqs" if queue.role_arn else "",
-            endpoint=queue.endpoint_url,
-        )
+        self._place = Place.of(queue, session="headgate-sqs", endpoint=queue.endpoint_url)
         self._wait = wait
         self._visibility = visibility
         self._pause = pause

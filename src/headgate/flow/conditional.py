@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
+from headgate.flow.targets import LONGEST_VALUE
 from headgate.model import Action, FiresFor, JobName, Json, Logical, Predecessor, Run, RunId, Trigger
-
-#: Characters of an argument's value.
-LONGEST: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +92,10 @@ def hand_on(action: Action, results: Mapping[RunId, Mapping[str, Json]]) -> dict
             runs = " and ".join(f"{run[:11]}…" for run in results)
             return Skips(f"result: {runs} has nothing under {member!r}, which {argument} is made of")
         text = _text(found)
-        if len(text) > LONGEST:
-            return Skips(f"result: {member!r} has {len(text):,} characters; an argument takes at most {LONGEST:,}")
+        if len(text) > LONGEST_VALUE:
+            return Skips(
+                f"result: {member!r} has {len(text):,} characters; an argument takes at most {LONGEST_VALUE:,}"
+            )
         handed[argument] = text
     return handed
 

@@ -157,13 +157,13 @@ def implicit_job(target: Target) -> Job:
 INGESTION: Final = "ingestion:"
 #: The argument that holds such a run's recipe: JSON text, its `${…}` not put in.
 RECIPE: Final = "--recipe_json"
-_LONGEST_VALUE: Final = 65_536  #: characters of an argument
+LONGEST_VALUE: Final = 65_536  #: characters of an argument
 _LONGEST_RECIPE: Final = 1 << 20
 
 
 def longest(argument: str) -> int:
     """How many characters the value of an argument may have; a recipe that a run brings may have more than others."""
-    return _LONGEST_RECIPE if argument == RECIPE else _LONGEST_VALUE
+    return _LONGEST_RECIPE if argument == RECIPE else LONGEST_VALUE
 
 
 def implicit_ingestion(name: str, *, at_most: int = 1) -> Job:

@@ -138,14 +138,12 @@ class Doubled:
                 mine = aim_of(text.read_recipe(self._project / str(job.target["recipe"])), self._resolver)
             except Invalid:
                 continue  # its run will say so
-            for one, aim in aims if mine is not None else ():
-                match same(mine, aim) if mine is not None else False:
-                    case True:
-                        found.setdefault((trigger.name, job.name), one)
-                    case None:
-                        unclear.setdefault((trigger.name, job.name), one)
-                    case _:
-                        pass
+            if mine is None:
+                continue
+            for one, aim in aims:
+                is_same = same(mine, aim)
+                if is_same is not False:  # None: it cannot be told
+                    (found if is_same else unclear).setdefault((trigger.name, job.name), one)
         self._known, self._wanted_since = _Known(self._clock(), catalog.version, found, unclear), None
 
     def _run(self) -> None:

@@ -108,12 +108,7 @@ def resolver(settings: Settings, ledger: Ledger, clients: Clients) -> Secrets:
 
 
 def _provider(wanted: SecretProvider, settings: Settings, ledger: Ledger, clients: Clients) -> Provider:
-    place = Place(
-        region=wanted.region,
-        role_arn=wanted.role_arn,
-        external_id=wanted.external_id,
-        session="headgate-secrets" if wanted.role_arn else "",
-    )
+    place = Place.of(wanted, session="headgate-secrets")
     match wanted.kind:
         case ProviderKind.STORE:
             return SecretStore(ledger, settings).provider()

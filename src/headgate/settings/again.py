@@ -51,16 +51,8 @@ def with_definitions(running: Settings, read: Settings) -> Settings:
     """The running settings with what can follow at once."""
     effective = [one for one in running.effective if not one.name.startswith(_LIVE)]
     effective += [one for one in read.effective if one.name.startswith(_LIVE)]
-    return replace(
-        running,
-        jobs=read.jobs,
-        triggers=read.triggers,
-        rules=read.rules,
-        functions=read.functions,
-        glue=read.glue,
-        warnings=read.warnings,
-        effective=tuple(effective),
-    )
+    live = {name: getattr(read, name) for name in _LIVE_FIELDS}
+    return replace(running, **{**live, "effective": tuple(effective)})
 
 
 def needs_restart(running: Settings, read: Settings) -> list[Difference]:

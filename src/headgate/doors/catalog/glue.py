@@ -50,12 +50,7 @@ def look_at_glue(clients: Clients, watch: CatalogWatch) -> Look:
 
 def place_of(watch: CatalogWatch) -> Place:
     """Where and as whom AWS is asked."""
-    return Place(
-        region=watch.region,
-        role_arn=watch.role_arn,
-        external_id=watch.external_id if watch.role_arn else "",
-        session="headgate-catalog" if watch.role_arn else "",
-    )
+    return Place.of(watch, session="headgate-catalog")
 
 
 class _Refused(Broken):

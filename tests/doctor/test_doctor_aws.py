@@ -302,15 +302,15 @@ class Paged(Clients):
 
     def __init__(self, *, events: bool, fault: Fault | None = None) -> None:
         super().__init__(environ=CREDENTIALS)
-        self.events, self.fault, self.pages = events, fault, 0
+        self.events, self.fault, self.given = events, fault, 0
 
     def call(self, place: Place, service: str, operation: str, *args: Any, doing: str, **more: Any) -> Any:
         del place, service, operation, args, doing, more
         if self.fault is not None:
             return self.fault
-        self.pages += 1
-        event = {"timestamp": 1_767_225_600_000 + self.pages, "message": "datahub ingest", "logStreamName": "s"}
-        return {"events": [event] if self.events and self.pages % 2 else [], "nextToken": str(self.pages)}
+        self.given += 1
+        event = {"timestamp": 1_767_225_600_000 + self.given, "message": "datahub ingest", "logStreamName": "s"}
+        return {"events": [event] if self.events and self.given % 2 else [], "nextToken": str(self.given)}
 
 
 def test_pages_are_bounded_and_that_is_said() -> None:
@@ -319,7 +319,7 @@ def test_pages_are_bounded_and_that_is_said() -> None:
 
     assert search("g", clients=some)[0].evidence.startswith("at least 10 lines")
     assert search("g", clients=none)[0].rank is Rank.UNSEEN
-    assert (some.pages, none.pages) == (20, 20)
+    assert (some.given, none.given) == (20, 20)
 
 
 @pytest.mark.parametrize(

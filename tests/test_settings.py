@@ -134,7 +134,7 @@ def test_without_a_file_the_laptop_mode_is_in_force(project: Path) -> None:
         f"file://{here}/.headgate/lake/warehouse",
     )
     assert (dict(settings.jobs), dict(settings.triggers), settings.host, settings.port) == ({}, {}, "127.0.0.1", 8090)
-    assert settings.datahub.configured is False
+    assert (settings.datahub.configured, settings.log_limit) == (False, 10 * 2**30)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "jobs:\ntriggers:\ndatasets:\n"])
@@ -189,6 +189,7 @@ def test_a_job_has_every_key_it_may_have(project: Path) -> None:
     settings = written(
         project,
         """\
+log_limit: 2G
 jobs:
   all:
     engine: LOCAL
@@ -197,6 +198,7 @@ jobs:
     cwd: work
     memory: 512M
     cpu: 1.5
+    log_limit: 1.5M
     arguments: {--n: 1, --f: 1.50, --b: true, --d: 2026-02-16, --t: "", --x: "a$${b}"}
     max_concurrent_runs: 3
     queue: no
@@ -211,11 +213,13 @@ jobs:
     job = settings.jobs[JobName("all")]
     assert validate_target(job.target) == []
     assert job.target == {
-        "command": ["python", "-c", ""], "env": ["PATH", "HOME"], "cwd": "work", "memory": 512 * 2**20, "cpu": 1.5
+        "command": ["python", "-c", ""], "env": ["PATH", "HOME"], "cwd": "work", "memory": 512 * 2**20, "cpu": 1.5,
+        "log_limit": 3 * 2**19,
     }  # fmt: skip
     assert job.arguments == {
         "--n": "1", "--f": "1.50", "--b": "true", "--d": "2026-02-16", "--t": "", "--x": "a${b}"
     }  # fmt: skip
+    assert settings.log_limit == 2 * 2**30
     assert (job.engine, job.queue, job.max_retries, job.timeout) == ("local", False, 10, None)
     assert job.backoff == Backoff(base=0.25, factor=1.5, cap=7200.0)
     assert job.notify == ({"name": "jobs.all.notify[0]", "on": ["FAILED"]},)

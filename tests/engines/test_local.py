@@ -469,6 +469,15 @@ def test_memory_is_limited(made: Callable[..., Local], *, cgroups: bool) -> None
     assert local.run({"run": "work.greedy.main"})[0].state is RunState.SUCCEEDED
 
 
+def test_the_log_has_the_limit_of_the_job_or_of_all(made: Callable[..., Local]) -> None:
+    """A job's own `log_limit` is its log's; one that says nothing has the limit of all."""
+    local = made(log_limit=50_000)
+    words = "headgate: the log has reached its limit of "
+    command = ["sh", "-c", "head -c 2000000 /dev/zero | tr '\\0' '\\n'"]
+    assert f"{words}50,000 bytes." in local.run({"command": command})[1]
+    assert f"{words}1 MiB." in local.run({"command": command, "log_limit": "1M"})[1]
+
+
 def test_a_long_log_is_complete_and_in_order(local: Local) -> None:
     """200,000 lines read in pieces while they are written are all there, in order, with every character whole."""
     asked = local.start(order({"command": ["sh", "-c", "seq -f 'line %.0f äöü€🦫' 200000"]}))

@@ -17,6 +17,7 @@ from headgate.errors import EngineRefused
 from headgate.model import RunState
 from headgate.ports import Ending, Order
 from headgate.processes import read_log
+from headgate.supervision import records
 
 from .orders import Recorder, order
 
@@ -76,10 +77,13 @@ def written(recipes: Recipes) -> list[str]:
 
 def test_a_recipe_runs_and_its_report_is_the_result(recipes: Recipes) -> None:
     """What a recipe reads is written to its sink, and DataHub's structured report becomes the run's result."""
-    ending, log = recipes.run(recipes.order(file_recipe(recipes.folder, many=3)))
+    asked = recipes.order(file_recipe(recipes.folder, many=3), log_limit=5 << 20)
+    ending, log = recipes.run(asked)
     result: Any = ending.result
 
     assert (ending.state, ending.error) == (RunState.SUCCEEDED, None), log
+    shim = records.read(str(recipes.home / "logs" / asked.attempt_id), records.SHIM)
+    assert (shim or {})["log_limit"] == 5 << 20
     assert len(written(recipes)) == 3
     assert (result["records"], result["failures"], result["warnings"]) == (3, 0, 0)
     assert result["source"]["type"] == "file"

@@ -49,6 +49,7 @@ def engines(settings: Settings, ledger: Ledger, gate: Gate, clients: Clients) ->
         settings.lake,
         settings.project,
         beside=lambda environ: beside_glue_scripts(settings, environ),
+        log_limit=settings.log_limit,
     )
     recipe = RecipeEngine(
         settings.home,
@@ -56,6 +57,7 @@ def engines(settings: Settings, ledger: Ledger, gate: Gate, clients: Clients) ->
         settings.project,
         resolver=resolver(settings, ledger, clients),
         server=lambda: catalog_of(settings),
+        log_limit=settings.log_limit,
     )
     return {"local": local, **_aws_engines(settings, Watch(ledger), gate, clients), "recipe": recipe}
 

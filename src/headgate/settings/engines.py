@@ -72,6 +72,7 @@ _VERSION: Final = pattern("a version such as 1.7.0.17", r"\d+(\.\w+)*")
 _LIMITS: Final = (
     _optional("memory", SIZE, "The most memory the process tree may use."),
     _optional("cpu", CORES, "How many CPUs the process tree may use."),
+    _optional("log_limit", SIZE, "How much of its log is kept; by default what `log_limit` at the top says."),
 )
 
 DEFINITION: Final = Part(

@@ -149,6 +149,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         log_format=top.get(keys.LOG_FORMAT),
         lease=top.get(keys.LEASE),
         stop_grace=top.get(keys.STOP_GRACE),
+        log_limit=top.get(keys.LOG_LIMIT),
         retention_days=top.get(keys.RETENTION),
         conditional_fires_for=top.get(keys.CONDITIONAL),
         lake=_lake(top, home, project, inboxes),

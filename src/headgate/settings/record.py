@@ -262,6 +262,7 @@ class Settings:
     log_format: str = "auto"
     lease: float = 15.0  #: seconds
     stop_grace: float = 10.0  #: seconds
+    log_limit: int = 10 << 30  #: bytes
     retention_days: int = 90
     conditional_fires_for: FiresFor = FiresFor.ANY
     lake: Lake

@@ -17,6 +17,7 @@ from headgate.settings.kinds import (
     DURATION,
     PATH,
     POSITIVE_DURATION,
+    SIZE,
     TEXT,
     Kind,
     member,
@@ -130,6 +131,14 @@ STOP_GRACE: Final = Key(
     default=10.0,
     shown="10s",
     description="How long a run that is stopped or out of time has to end by itself before it is ended by force.",
+)
+LOG_LIMIT: Final = Key(
+    name="log_limit",
+    kind=SIZE,
+    default=10 << 30,
+    shown="10G",
+    description="How much of what a run writes is kept in its log, an attempt. One that writes more goes on; the log"
+    " then has this much of its beginning, and its end. A job with engine `local` or `recipe` may say another size.",
 )
 RETENTION: Final = Key(
     name="retention_days",
@@ -305,6 +314,7 @@ SCALARS: Final[Sequence[Key[Any]]] = (
     LOG_FORMAT,
     LEASE,
     STOP_GRACE,
+    LOG_LIMIT,
     RETENTION,
     CONDITIONAL,
     LAKE_CATALOG,

@@ -17,6 +17,7 @@ shim           who the shim is. Once it exists the run never starts again
 job            who the job's main process is
 log            what the job wrote, bytes, appended by the job itself
 stop           a stop was asked, and how long the grace is
+cut            its log has become longer than its limit: what of it may be read
 main-exit      the main process is gone (others of its tree may not be)
 exit           the tree is empty: the run is over. STOPPED means that this exists
 progress.json  what the job says about how far it is; result.json and error.json: what it says about its end

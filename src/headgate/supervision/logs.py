@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from headgate.errors import NotFound
-from headgate.supervision import records
+from headgate.supervision import limiting, records
 
 
 def read_log(folder: Path, attempt_id: str, offset: int = 0, limit: int = 1 << 16) -> tuple[str, int, bool]:
@@ -22,11 +23,13 @@ def read_log(folder: Path, attempt_id: str, offset: int = 0, limit: int = 1 << 1
         raise NotFound("log of attempt", attempt_id)
     # asked before reading: what is written between the two is read, or left for the next call
     over = records.exists(str(directory), records.EXIT)
+    end = limiting.readable(str(directory))
+    most = max(limit, 4) if end is None else min(max(limit, 4), max(end - max(offset, 0), 0))
     try:
         with (directory / records.LOG).open("rb") as file:
             file.seek(max(offset, 0))
-            data = file.read(max(limit, 4))
-            rest = bool(file.read(1))
+            data = file.read(most)
+            rest = (end is None or file.tell() < end) and bool(file.read(1))
     except FileNotFoundError:
         return "", max(offset, 0), over
     if rest or not over:
@@ -38,9 +41,10 @@ def tail(folder: Path, attempt_id: str, most: int) -> str:
     """Return the end of a log, at most `most` bytes of it from a line's beginning on; "" where there is none here."""
     try:
         with (folder / attempt_id / records.LOG).open("rb") as file:
-            begin = max(file.seek(0, 2) - most, 0)
+            end = _end(file, str(folder / attempt_id))
+            begin = max(end - most, 0)
             file.seek(begin)
-            data = file.read(most)
+            data = file.read(end - begin)
     except OSError:
         return ""
     if begin:
@@ -51,7 +55,8 @@ def tail(folder: Path, attempt_id: str, most: int) -> str:
 def size(folder: Path, attempt_id: str) -> int:
     """Return how many bytes a log holds; 0 where there is none here."""
     try:
-        return (folder / attempt_id / records.LOG).stat().st_size
+        with (folder / attempt_id / records.LOG).open("rb") as file:
+            return _end(file, str(folder / attempt_id))
     except OSError:
         return 0
 
@@ -60,11 +65,18 @@ def last_line(directory: str, *, most: int = 500) -> str:
     """Return the last line of a log that says something, at most `most` characters of it."""
     try:
         with Path(records.path(directory, records.LOG)).open("rb") as file:
-            file.seek(max(file.seek(0, 2) - 8192, 0))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            end = _end(file, directory)
+            begin = file.seek(max(end - 8192, 0))
+            lines = file.read(end - begin).decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
     return next((line.strip()[:most] for line in reversed(lines) if line.strip()), "")
+
+
+def _end(file: BinaryIO, directory: str) -> int:
+    """Where what may be read of a log ends."""
+    size, end = file.seek(0, 2), limiting.readable(directory)
+    return size if end is None else min(size, end)
 
 
 def _unfinished(data: bytes) -> int:

@@ -23,6 +23,7 @@ class Work:
     arguments: Sequence[str] = ()
     warm: Warm | None = None
     memory: int | None = None  #: bytes
+    log_limit: int | None = None  #: bytes of its log that are kept, beside the end; None: all
     cpu: float | None = None  #: cores
     timeout: float | None = None  #: seconds; kept by the shim, so it holds while no supervisor lives
     grace: float = 10.0  #: seconds between asking and forcing, when the timeout ends it

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from headgate.supervision import records, starting, tree
+from headgate.supervision import limiting, records, starting, tree
 
 if TYPE_CHECKING:
     from headgate.supervision.pumping import Pump
@@ -67,6 +67,8 @@ class _Shim:
         self.spec = spec
         self.secrets = secrets
         self.pump: Pump | None = None  #: between the job and its log, where there are secrets to mask
+        self.limited: limiting.Limited | None = None  #: the log, where the job writes it itself and there is a limit
+        self.look_at = math.inf  #: by time.monotonic, when to look at it
         self.cgroup: str | None = None
         self.main = 0
         self.code: int | None = None
@@ -96,7 +98,8 @@ class _Shim:
             self._could_not_start(error)
             return
         # from here on the run never starts again
-        records.write(self.directory, records.SHIM, {**shim, "cgroup": self.cgroup})
+        limit = None if self.pump else self.spec.get(limiting.LIMIT)
+        records.write(self.directory, records.SHIM, {**shim, "cgroup": self.cgroup, limiting.LIMIT: limit})
         if records.exists(self.directory, records.STOP):
             self._never_start(held)
             return
@@ -112,6 +115,8 @@ class _Shim:
         os.close(log)
         environ.clear()
         self.secrets.clear()
+        if limit:
+            self.limited, self.look_at = limiting.Limited(self.directory, limit), 0.0
         if self.pump is not None:
             self.pump.start()  # a thread, and so only now: nothing is forked from here on
         self._watch()
@@ -126,7 +131,7 @@ class _Shim:
             return log
         from headgate.supervision.pumping import Pump  # noqa: PLC0415 -- most shims need none, and stay small
 
-        self.pump = Pump(log, masked)
+        self.pump = Pump(log, masked, self.spec.get(limiting.LIMIT))
         return self.pump.end
 
     def _fork(self, environ: dict[str, str], log: int, enforced: set[str]) -> starting.Held:
@@ -165,6 +170,8 @@ class _Shim:
                 self._ask_to_end(float(self.spec["grace"]))
             if self.code is not None or now >= self.kill_at:
                 self._kill()
+            if now >= self.look_at:
+                self._look_at_the_log(now)
             if (got := self._sleep()) is not None and got.si_signo == signal.SIGTERM:
                 self._look_for_a_stop()
         self._end(self._exit_record())
@@ -192,11 +199,17 @@ class _Shim:
         if self.passes:
             wait = min(_FIRST_PASS * 2 ** (self.passes // 10), _LAST_PASS)
         else:
-            wait = min(self.kill_at, self.time_out_at) - time.monotonic()
+            wait = min(self.kill_at, self.time_out_at, self.look_at) - time.monotonic()
         # SIGCHLD and SIGTERM are blocked, so none is lost between the reaping and the waiting
         if wait == math.inf:
             return signal.sigwaitinfo(_BLOCKED)
         return signal.sigtimedwait(_BLOCKED, max(wait, 0))
+
+    def _look_at_the_log(self, now: float) -> None:
+        self.look_at = now + 1
+        if self.limited is not None:
+            with contextlib.suppress(OSError):
+                self.look_at = now + self.limited.look()
 
     def _look_for_a_stop(self) -> None:
         """Obey a stop that was written down. A SIGTERM without one (a machine going down, a stray kill) is no stop."""
@@ -236,6 +249,9 @@ class _Shim:
             record = {**self.main_exit, "leftovers": self.leftovers}
         if self.pump is not None:
             self.pump.finish()
+        if self.limited is not None:
+            with contextlib.suppress(OSError):  # a full disk costs the end of the log, not that of the run
+                self.limited.finish()
         tree.remove_cgroup(self.cgroup)
         _insist(lambda: records.write(self.directory, records.EXIT, record), lambda: os.fstat(self.lock).st_nlink == 0)
         self._notify()

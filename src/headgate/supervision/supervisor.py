@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from headgate.errors import EngineUnavailable
-from headgate.supervision import records, tree
+from headgate.supervision import limiting, records, tree
 from headgate.supervision.launching import Launchers, Started
 from headgate.supervision.notices import Notices
 from headgate.supervision.runs import Exit, Told, Work, read_exit
@@ -148,6 +148,7 @@ class Supervisor:
             "cwd": work.cwd,
             "memory": work.memory,
             "cpu": work.cpu,
+            limiting.LIMIT: work.log_limit,
             "timeout": work.timeout,
             "grace": work.grace,
             "notify": self._notices.name,
@@ -384,6 +385,7 @@ class Supervisor:
             self._tell_running(one)
             self._tell_progress(one)
             one.alone_since = None
+            self._keep_log(one, over=False)
             if stop is not None:
                 self._stop_without_shim(one, job, stop, shim.get("cgroup"))
             else:
@@ -402,9 +404,14 @@ class Supervisor:
                 return
             record = main_exit or records.ended(None, lost=True)
             record["stopped"] = bool(record.get("stopped")) or stop is not None
+            self._keep_log(one, over=True)
             records.write(one.directory, records.EXIT, record)
         tree.remove_cgroup(shim.get("cgroup"))
         self._finish(one)
+
+    def _keep_log(self, one: _Followed, *, over: bool) -> None:
+        with contextlib.suppress(OSError):  # a full disk costs the end of the log, not that of the run
+            limiting.look_after(one.directory, over=over)
 
     def _stop_without_shim(
         self, one: _Followed, job: records.Identity, stop: records.Record, cgroup: str | None

@@ -43,6 +43,7 @@ class LocalEngine:
         python: str = sys.executable,
         warm_idle: float = 300.0,
         cgroups: bool = True,
+        log_limit: int | None = None,
         beside: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _environ: {},
     ) -> None:
         """Nothing is started here; the first launcher comes with the first run.
@@ -56,9 +57,11 @@ class LocalEngine:
             python: the interpreter of Python jobs and of the supervising processes.
             warm_idle: seconds after which an idle warm launcher (an interpreter with a job's modules) ends.
             cgroups: use a writable cgroup v2 where there is one.
+            log_limit: how many bytes of a log are kept, beside its end, where the job says nothing else; None: all.
             beside: what a script of a job made through Glue's API is given beside its environment, which it is told.
         """
         self._lake = lake
+        self._log_limit = log_limit
         self._project = project.absolute()
         self._environ = environ
         self._python = python
@@ -120,6 +123,7 @@ class LocalEngine:
             warm=warm,
             memory=target.memory,
             cpu=target.cpu,
+            log_limit=target.log_limit or self._log_limit,
             timeout=time_limit(order),
             masked=environment.private(target.env),
         )

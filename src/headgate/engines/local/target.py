@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from headgate.model import Json
 
 _KINDS: Final = ("run", "command", "script")
-_KEYS: Final = (*_KINDS, "env", "cwd", "memory", "cpu")
+_KEYS: Final = (*_KINDS, "env", "cwd", "memory", "cpu", "log_limit")
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+\Z")
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)
 _NAME: Final = re.compile(r"[^\W\d]\w*\Z", re.ASCII)
@@ -32,6 +32,7 @@ class Target:
     cwd: str = ""  #: relative to the project; "" is the project
     memory: int | None = None  #: bytes
     cpu: float | None = None  #: cores
+    log_limit: int | None = None  #: bytes
 
     @property
     def module(self) -> str:
@@ -68,6 +69,7 @@ def read_target(target: Mapping[str, Json]) -> Target:
         cwd=values.get("cwd", ""),
         memory=size(values["memory"]) if "memory" in values else None,
         cpu=float(values["cpu"]) if "cpu" in values else None,
+        log_limit=size(values["log_limit"]) if "log_limit" in values else None,
     )
 
 
@@ -152,4 +154,5 @@ _CHECKS: Final = {
     "env": _env,
     "memory": _memory,
     "cpu": _cpu,
+    "log_limit": _memory,
 }

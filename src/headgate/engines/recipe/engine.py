@@ -61,6 +61,7 @@ class RecipeEngine:
         python: str = sys.executable,
         warm_idle: float = 900.0,
         cgroups: bool = True,
+        log_limit: int | None = None,
     ) -> None:
         """Nothing is started here; the first launcher comes with the first run.
 
@@ -74,9 +75,11 @@ class RecipeEngine:
             python: the interpreter of the supervising processes, and of recipes without a version of their own.
             warm_idle: seconds after which an idle process with a set of plugins ends.
             cgroups: use a writable cgroup v2 where there is one.
+            log_limit: how many bytes of a log are kept, beside its end, where the job says nothing else; None: all.
         """
         self._project = project.absolute()
         self._environ = environ
+        self._log_limit = log_limit
         self._resolver = resolver or Environment(environ)
         self._server = server
         self._folder = home.absolute() / "environments"
@@ -162,6 +165,7 @@ class RecipeEngine:
             warm=called.warm,
             memory=target.memory,
             cpu=target.cpu,
+            log_limit=target.log_limit or self._log_limit,
             timeout=time_limit(order),
             secrets=given.values,
             plain=plain,

@@ -32,6 +32,7 @@ class Target:
     variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  #: brought along
     memory: int | None = None  #: bytes
     cpu: float | None = None  #: cores
+    log_limit: int | None = None  #: bytes
     debug: bool = False
     task: str = ""
     tables: Sequence[str] = ()  #: database.table names, of which alone it is to be; none is all the recipe means
@@ -63,6 +64,7 @@ def read_target(order: Order, project: Path) -> Target:
             env=tuple(values.get("env") or ()),
             memory=values.get("memory"),
             cpu=values.get("cpu"),
+            log_limit=values.get("log_limit"),
             debug=debug,
             tables=tables,
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from headgate.supervision.masking import Masker, worth_masking
+from headgate.supervision.forms import worth_masking
+from headgate.supervision.masking import Masker
 
 
 class Known:

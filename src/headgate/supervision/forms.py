@@ -125,6 +125,19 @@ def forms_of(character: str) -> Element:
     return frozenset({raw, *(some.encode("ascii") for some in (*escapes, *twice, *percent, *plus, *entities))})
 
 
+@lru_cache(maxsize=4096)
+def steps(element: Element) -> dict[bytes, dict[int, tuple[bool, bool]]]:
+    """Of an element, byte by byte: by what was read so far and the next byte, whether that ends it or may go on."""
+    found: dict[bytes, dict[int, tuple[bool, bool]]] = {}
+    for form in element:
+        for place, byte in enumerate(form):
+            there = found.setdefault(form[:place], {})
+            ends, goes_on = there.get(byte, (False, False))
+            last = place == len(form) - 1
+            there[byte] = (ends or last, goes_on or not last)
+    return found
+
+
 def worth_masking(values: Iterable[str]) -> list[str]:
     """What is looked for: the values without the white space around them, those long enough, and their lines.
 

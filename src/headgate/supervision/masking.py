@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from headgate.supervision.forms import Form, all_forms, worth_masking
+from headgate.supervision.forms import Form, all_forms, steps, worth_masking
 from headgate.supervision.spotting import Spotter
 
 MASK: Final = b"****"
 _MOST_STATES: Final = 20_000
 _END: Final = -1  #: in place of a node: the form is complete
+
+_Place = tuple[int, int, bytes]  #: which form, which element of it, and what of that was read
 
 
 class Masker:
@@ -134,7 +136,7 @@ class _State:
 
 
 class _Net:
-    """All forms of all secrets. A node is a place within a form, made when it is first reached."""
+    """All forms of all secrets. A node is a place within one of them, made when it is first reached."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self.secrets = len(secrets)
@@ -142,13 +144,15 @@ class _Net:
         self._forms = all_forms(secrets)
         self.spotter = Spotter(self._forms)
         #: Where a byte leads from each node; None: nobody was there yet. The first is where every form begins.
-        first: dict[int, list[int]] = {}
-        self._edges: list[dict[int, list[int]] | None] = [first]
-        self._places: list[tuple[int, int]] = [(0, 0)]  #: of each node the form, and the element in it
-        self._nodes: dict[tuple[int, int], int] = {}
+        #: Where a byte leads from each node; None: nobody was there yet. The first is where every form begins.
+        self._edges: list[dict[int, list[int]] | None] = [None]
+        self._places: list[_Place] = [(-1, 0, b"")]
+        self._nodes: dict[_Place, int] = {}
         self._states: dict[tuple[frozenset[tuple[int, int]], int], _State] = {}
+        beginnings: dict[int, list[int]] = {}
         for number in range(len(self._forms)):
-            self._lead(first, number, 0)
+            self._lead(beginnings, (number, 0, b""))
+        self._edges[0] = beginnings
 
     def step(self, state: _State, byte: int) -> _State:
         """The state after this byte; it is remembered."""
@@ -175,27 +179,23 @@ class _Net:
         edges = self._edges[node]
         if edges is None:
             edges = self._edges[node] = {}
-            self._lead(edges, *self._places[node])
+            self._lead(edges, self._places[node])
         return edges
 
-    def _lead(self, edges: dict[int, list[int]], number: int, place: int) -> None:
-        """Lead from a place in a form to the next, by whatever its element may look like."""
+    def _lead(self, edges: dict[int, list[int]], here: _Place) -> None:
+        """Note where each byte leads from a place: on within its element, to the next one, or both."""
+        number, place, so_far = here
         form: Form = self._forms[number]
-        following = _END if place == len(form) - 1 else self._node(number, place + 1)
-        for alternative in form.element(place):
-            at = edges
-            for byte in alternative[:-1]:
-                fresh: dict[int, list[int]] = {}
-                at.setdefault(byte, []).append(len(self._edges))
-                self._edges.append(fresh)
-                self._places.append((number, place))
-                at = fresh
-            at.setdefault(alternative[-1], []).append(following)
+        for byte, (ends, goes_on) in steps(form.element(place))[so_far].items():
+            targets = edges.setdefault(byte, [])
+            if ends:
+                targets.append(_END if place == len(form) - 1 else self._node((number, place + 1, b"")))
+            if goes_on:
+                targets.append(self._node((number, place, so_far + bytes([byte]))))
 
-    def _node(self, number: int, place: int) -> int:
-        key = number, place
-        if key not in self._nodes:
-            self._nodes[key] = len(self._edges)
+    def _node(self, place: _Place) -> int:
+        if place not in self._nodes:
+            self._nodes[place] = len(self._edges)
             self._edges.append(None)
-            self._places.append(key)
-        return self._nodes[key]
+            self._places.append(place)
+        return self._nodes[place]

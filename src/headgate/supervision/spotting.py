@@ -23,9 +23,11 @@ Spot = tuple[int, int]  #: from where on, and until where at least, a form may b
 _FEW: Final = 12
 _MOST_TINY: Final = 64  #: anchors too short for sampling, and beginnings; with more of them every byte is looked at
 _DIGIT: Final = rb"[A-Za-z0-9+/_-]"
-#: What may end a line of base64: after this many digits, or after all there are.
-_SEAMS: Final = [re.compile(end + rb"(?<=" + _DIGIT + rb"{8}" + end + rb")") for end in (rb"\n", rb"\r", rb"\\", rb"%")]
-_FIRST_SEAM: Final = re.compile(_DIGIT + rb"{1,8}[\r\n\\%]")
+#: What may end a line of base64 (no encoder makes them shorter than 60): after so many digits, or all there are.
+_SEAMS: Final = [
+    re.compile(end + rb"(?<=" + _DIGIT + rb"{40}" + end + rb")") for end in (rb"\n", rb"\r", rb"\\", rb"%")
+]
+_FIRST_SEAM: Final = re.compile(_DIGIT + rb"{1,40}[\r\n\\%]")
 
 
 class _Sampler(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -116,6 +117,47 @@ def test_a_start_and_end_of_one_batch_leave_the_handle_and_the_times(ledger: Rep
 
     assert (over.id, over.state, over.result) == (run.id, RunState.SUCCEEDED, {"rows": 1})
     assert over.started_at is not None
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_two_who_tell_a_start_the_earlier_time_counts(ledger: Replica, together: bool) -> None:
+    """A process that was taken over began before the dispatcher handed it over again: its engine knows when."""
+    ledger.declare([job("a")])
+    ledger.ask("a")
+    (run,) = ledger.taken()
+    began = now() - timedelta(seconds=9)
+    told = [
+        lambda at=at: ledger.ledger.started(Started(run.id, 0, "h-1", at, None))
+        for at in (now(), began, now())
+    ]  # fmt: skip
+    if together:
+        in_one_batch(ledger, *told)
+    else:
+        for one in told:
+            wait_for(one())
+
+    assert ledger.run(run).started_at == began
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_no_run_starts_after_its_end(ledger: Replica, together: bool) -> None:
+    """One that ended while nobody watched is told as started later, by whoever takes it over."""
+    ledger.declare([job("a")])
+    ledger.ask("a")
+    (run,) = ledger.taken()
+    ending = Ending(state=RunState.SUCCEEDED, at=now() - timedelta(seconds=9))
+    if together:
+        in_one_batch(
+            ledger,
+            lambda: ledger.ledger.started(Started(run.id, 0, "h-1", now(), None)),
+            lambda: ledger.ledger.ended(Ended(run.id, 0, ending)),
+        )
+    else:
+        ledger.start(run)
+        wait_for(ledger.ledger.ended(Ended(run.id, 0, ending)))
+    over = ledger.run(run)
+
+    assert (over.state, over.started_at, over.ended_at) == (RunState.SUCCEEDED, ending.at, ending.at)
 
 
 def test_progress_is_the_newest_that_was_told(ledger: Replica) -> None:

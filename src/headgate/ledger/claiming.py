@@ -64,7 +64,11 @@ _STARTED = (
             (schema.run.c.state == RunState.STOPPING.value, RunState.STOPPING.value), else_=RunState.RUNNING.value
         ),
         external_id=bindparam("b_external_id"),
-        started_at=sa.func.coalesce(schema.run.c.started_at, bindparam("b_started_at")),
+        # the engine knows when its process began, also of one that was taken over; the dispatcher does not
+        started_at=sa.case(
+            (schema.run.c.started_at < bindparam("b_started_at"), schema.run.c.started_at),
+            else_=bindparam("b_started_at"),
+        ),
         deadline=sa.func.coalesce(schema.run.c.deadline, bindparam("b_deadline")),
     )
 )
@@ -225,9 +229,11 @@ def note_started(batch: Batch, those: Sequence[Started]) -> list[None]:
     """Kept until the end of the batch: a run that ended in the same batch is written once, ended."""
     for one in those:
         before = batch.started.get((one.run, one.attempt))
-        # told twice, by the dispatcher (which knows the deadline) and by the engine, in either order: the first counts
+        # told twice, by the dispatcher (which knows the deadline) and by the engine, in either order: the first counts,
+        # but for the time, of which the earlier one does
         deadline = one.deadline if before is None or before.deadline is None else before.deadline
-        batch.started[one.run, one.attempt] = replace(before or one, deadline=deadline)
+        at = min(one.at, before.at) if before else one.at
+        batch.started[one.run, one.attempt] = replace(before or one, at=at, deadline=deadline)
     return [None] * len(those)
 
 

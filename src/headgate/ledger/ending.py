@@ -121,7 +121,9 @@ class Endings:
         started = self.batch.started.pop((row["id"], row["attempt"]), None)
         if started is not None:
             row["external_id"] = started.external_id
-            row["started_at"] = row["started_at"] or started.at.timestamp()
+            row["started_at"] = min(row["started_at"] or started.at.timestamp(), started.at.timestamp())
+        # one that ended while nobody watched is told as started by whoever takes it over, which is later
+        row["started_at"] = min(row["started_at"] or ending.at.timestamp(), ending.at.timestamp())
         run = _as_run(row)
         job = self.catalog.jobs.get(run.job)
         timed_out = row["stop_reason"] == TIMED_OUT
@@ -141,7 +143,6 @@ class Endings:
             error=decided.error,
             ended_at=ending.at.timestamp(),
             result=rows.dumps(result) if result else None,
-            started_at=row["started_at"] or ending.at.timestamp(),
         )
         self._over(row, run)
         return decided.state

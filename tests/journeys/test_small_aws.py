@@ -45,6 +45,14 @@ def odd(event, context):
     return object()
 
 
+def large(event, context):
+    return "x" * (1 << 20)
+
+
+def leaves(event, context):
+    raise SystemExit(0)
+
+
 def start(event, context):
     record = event["Records"][0]["s3"]
     given = {"--key": record["object"]["key"], "--bucket": record["bucket"]["name"]}
@@ -61,6 +69,8 @@ functions:
   fails: {handler: handlers.fails}
   slow: {handler: handlers.slow, timeout: 1s}
   odd: {handler: handlers.odd}
+  large: {handler: handlers.large}
+  leaves: {handler: handlers.leaves}
   nowhere: {handler: no_such_module.handler}
   trigger-glue-job-lambda: {handler: handlers.start}
 triggers:
@@ -125,6 +135,8 @@ def test_an_invocation_is_answered_by_the_handler(headgate: Served) -> None:
         ("fails", "KeyError", "no such column"),
         ("odd", "TypeError", "Unable to marshal response"),
         ("nowhere", "ModuleNotFoundError", "no_such_module"),
+        ("large", "Function.ResponseSizeTooLarge", "Response payload size (1048578 bytes) exceeded maximum"),
+        ("leaves", "Runtime.ExitError", "Runtime exited without providing a reason"),
         ("slow", "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
     ],
 )
@@ -301,7 +313,10 @@ def test_a_functions_log_is_in_its_own_group(headgate: Served) -> None:
     lines = [one["message"] for one in said]
     assert lines[0].startswith("START RequestId: ")
     assert any(line.startswith("REPORT RequestId: ") for line in lines)
-    assert any("KeyError: 'no such column'" in line for line in lines)
+    # as Lambda prints it: once, and from the handler on
+    assert lines[1:3] == ["[ERROR] KeyError: 'no such column'", "Traceback (most recent call last):"]
+    assert "handlers.py" in lines[3]
+    assert len(lines) == 8, lines
     found = client.filter_log_events(logGroupName="/aws/lambda/fails", filterPattern="REPORT")["events"]
     assert found[-1]["logStreamName"].partition("[")[2].startswith("$LATEST]")
     run = runs_of(headgate.app, "function:fails")[-1]

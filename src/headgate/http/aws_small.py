@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final, cast
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import structlog
@@ -35,6 +35,7 @@ FUNCTIONS: Final = "/2015-03-31/functions"
 #: Characters of a payload: it is handed over as an argument of the run, and kept with it.
 MOST_PAYLOAD: Final = 60_000
 _PATIENCE: Final = 930.0  #: seconds an invocation is waited for; Lambda's own limit is 900
+_MOST_LISTED, _MOST_ITEMS = 50, 10_000  #: functions of a page, and what may be asked for, as with Lambda
 _TICK: Final = 0.01  #: seconds between two looks at whether this process has written anything
 _LOOK_ANYWAY: Final = 0.5  #: seconds; other replicas write, too
 _TAIL: Final = 4096  #: bytes of the log that come with an answer, as with Lambda
@@ -103,8 +104,7 @@ class SmallAws:
         if found is None or method not in ("GET", "POST") or (method == "POST") != (found[2] == "invocations"):
             raise Fault("UnknownOperationException", f"{method} {str(scope['path'])[:200]} is not served here", 404)
         if found[1] is None:
-            items = [_configuration(one, region) for one in self._gate.settings.functions.values()]
-            return 200, encode({"Functions": items}), {}
+            return 200, encode(self._listed(_query(scope), region)), {}
         function = self._function(unquote(found[1]))
         if found[2] == "invocations":
             return await self._invoke(function, headers, body, actor)
@@ -112,6 +112,20 @@ class SmallAws:
             return 200, encode(_configuration(function, region)), {}
         code: dict[str, Json] = {"RepositoryType": "Headgate", "Location": f"headgate.yaml: functions.{function.name}"}
         return 200, encode({"Configuration": _configuration(function, region), "Code": code}), {}
+
+    def _listed(self, query: Mapping[str, str], region: str) -> dict[str, Json]:
+        """A page of the functions, by name; the marker is the name the page before ended with. Raises Fault."""
+        most, marker = query.get("MaxItems", str(_MOST_LISTED)), query.get("Marker", "")
+        if not (most.isascii() and most.isdigit() and 0 < int(most[:9]) <= _MOST_ITEMS):
+            message = f"MaxItems: {most[:40]!r}; expected 1 to {_MOST_ITEMS:,}"
+            raise Fault("InvalidParameterValueException", message)
+        functions = self._gate.settings.functions
+        if marker and marker not in functions:
+            raise Fault("InvalidParameterValueException", f"Marker: {marker[:40]!r} is none that was given out here")
+        names = sorted(name for name in functions if name > marker)
+        page = names[: min(int(most), _MOST_LISTED)]
+        more: dict[str, Json] = {"NextMarker": page[-1]} if len(names) > len(page) else {}
+        return {"Functions": [_configuration(functions[name], region) for name in page], **more}
 
     def _function(self, given: str) -> Function:
         """The function of that name or ARN. Raises Fault."""
@@ -187,6 +201,10 @@ def _asks_notification(scope: Scope) -> bool:
     return any(one.partition(b"=")[0] == b"notification" for one in names)
 
 
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(bytes(scope.get("query_string") or b"").decode("latin-1")))
+
+
 def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
@@ -205,7 +223,7 @@ def _payload(body: bytes) -> str:
 
 def _outcome(run: Run) -> tuple[bytes, bool]:
     """What the function answered, and whether it is an error."""
-    if run.state is RunState.SUCCEEDED:
+    if run.state is RunState.SUCCEEDED and "payload" in run.result:
         return encode(run.result.get("payload")), False
     error = run.result.get("error")
     if isinstance(error, dict):
@@ -214,6 +232,13 @@ def _outcome(run: Run) -> tuple[bytes, bool]:
     if run.state is RunState.TIMEOUT:
         words = f"RequestId: {request} Error: Task timed out after {run.timeout or 0:.2f} seconds"
         return encode({"errorType": "Sandbox.Timedout", "errorMessage": words}), True
+    if run.state is RunState.SUCCEEDED:  # its process ended itself
+        return encode(
+            {
+                "errorType": "Runtime.ExitError",
+                "errorMessage": f"RequestId: {request} Error: Runtime exited without providing a reason",
+            }
+        ), True
     words = f"RequestId: {request} Error: {run.error or run.detail or run.state.value}"
     return encode({"errorType": "Runtime.ExitError", "errorMessage": words}), True
 
@@ -288,13 +313,28 @@ def _fault(error: HeadgateError) -> Fault:
     )
 
 
+#: Who may not is told so with 403 here; in AWS's JSON protocol (`aws_wire`) that is 400. S3 has names of its own.
+_MAY_NOT: Final[Mapping[str, str]] = {
+    "AccessDeniedException": "AccessDenied",
+    "ExpiredTokenException": "ExpiredToken",
+    "IncompleteSignatureException": "AuthorizationHeaderMalformed",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException": "AccessDenied",
+    "UnrecognizedClientException": "InvalidAccessKeyId",
+}
+
+
 def _lambda_fault(fault: Fault) -> _Answer:
     side = "Service" if fault.status >= 500 else "User"
-    return fault.status, encode({"Type": side, "Message": str(fault)}), {"x-amzn-errortype": fault.code}
+    return (
+        403 if fault.code in _MAY_NOT else fault.status,
+        encode({"Type": side, "Message": str(fault)}),
+        {"x-amzn-errortype": fault.code},
+    )
 
 
 def _s3_fault(fault: Fault, request: str) -> _Answer:
-    said = f"<Code>{escape(fault.code)}</Code><Message>{escape(str(fault))}</Message><RequestId>{request}</RequestId>"
+    code = _MAY_NOT.get(fault.code, fault.code)
+    said = f"<Code>{escape(code)}</Code><Message>{escape(str(fault))}</Message><RequestId>{request}</RequestId>"
     text = f"{_XML}<Error>{said}</Error>"
-    status = 403 if fault.code in ("AccessDeniedException", "MissingAuthenticationTokenException") else fault.status
-    return status, text.encode(), {"content-type": "application/xml"}
+    return 403 if fault.code in _MAY_NOT else fault.status, text.encode(), {"content-type": "application/xml"}

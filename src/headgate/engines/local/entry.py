@@ -14,10 +14,14 @@ from headgate.job import Context, NotRetryable
 from headgate.supervision import records
 
 
+class SaidAlready(NotRetryable):
+    """The job failed, and its log says already how."""
+
+
 def call(module: str, function: str) -> int:
     """Call the function with the run's context and return the exit code.
 
-    What it raises is printed with its traceback, and left in `error.json` of the run directory for the engine:
+    What it raises is printed with its traceback (but SaidAlready), and left in `error.json` for the engine:
     {"error": "<Type>: <message>", "retryable": bool}.
     """
     try:
@@ -27,7 +31,8 @@ def call(module: str, function: str) -> int:
     except SystemExit as leaving:
         return _code(leaving)
     except BaseException as error:  # noqa: BLE001 -- whatever ends the job is its error, and the process ends with it
-        traceback.print_exc()
+        if not isinstance(error, SaidAlready):
+            traceback.print_exc()
         _leave_behind(error)
         return 1
     return 0
@@ -61,7 +66,7 @@ def _code(leaving: SystemExit) -> int:
 
 def _leave_behind(error: BaseException) -> None:
     name = type(error).__qualname__
-    text = f"{name}: {error}" if str(error) else name
+    text = str(error) if isinstance(error, SaidAlready) else f"{name}: {error}" if str(error) else name
     record = {"error": text[:4000], "retryable": not isinstance(error, NotRetryable), "type": name}
     folder = Path(os.environ["HEADGATE_RESULT"]).parent
     temporary = folder / f".{records.ERROR}.{os.getpid()}"

@@ -19,11 +19,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from headgate.job import Context, NotRetryable
+from headgate.engines.local.entry import SaidAlready
+from headgate.job import Context
 from headgate.model import Json, StoredObject
+from headgate.processes.ending import LARGEST_RESULT
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"  #: nobody's, as stand-ins for AWS have it
+_MOST_ANSWER: Final = LARGEST_RESULT - 1024  #: bytes of JSON; the rest of the result has to fit beside it
+_MOST_WORDS: Final = 32_768  #: characters of an error's message
+_MOST_FRAMES: Final = 100  #: of an error's stack
 #: Where a process finds credentials; without any of these, those that any caller of this machine may use are set.
 _CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
@@ -75,18 +80,40 @@ def call(context: Context) -> None:
         handler = _find(arguments["--handler"])
         answer = handler(event, LambdaContext(name, request, seconds=float(arguments.get("--timeout") or 60)))
         context.result(payload=_plain(answer))
-    except Exception as error:
-        stack = traceback.format_tb(error.__traceback__)
+    except Exception as error:  # noqa: BLE001 - whatever the handler raises is the invocation's answer
+        kind, message, stack = _told(error)
         words: dict[str, Json] = {
-            "errorMessage": str(error), "errorType": type(error).__name__, "requestId": request, "stackTrace": stack,
+            "errorMessage": message, "errorType": kind, "requestId": request, "stackTrace": [*stack],
         }  # fmt: skip
         context.result(error=words)
+        # as Lambda prints it, so what looks for [ERROR] there finds it here
+        _say(f"[ERROR] {kind}: {message}")
+        if stack:
+            _say("Traceback (most recent call last):\n" + "".join(stack).rstrip())
         # an invocation that failed is the caller's to make again, as it is with Lambda
-        raise NotRetryable(f"{type(error).__name__}: {error}") from error
+        raise SaidAlready(f"{kind}: {message}") from None
     finally:
         _say(f"END RequestId: {request}")
         took = (time.monotonic() - begun) * 1000
         _say(f"REPORT RequestId: {request}\tDuration: {took:.2f} ms\tBilled Duration: {int(took) + 1} ms")
+
+
+class _TooLarge(Exception):
+    """The answer is larger than what is kept of it."""
+
+
+def _told(error: Exception) -> tuple[str, str, list[str]]:
+    """An error's type, message and stack as Lambda tells them: from the handler on, without what called it."""
+    kind = "Function.ResponseSizeTooLarge" if isinstance(error, _TooLarge) else type(error).__name__
+    message = str(error)
+    stack = [
+        text
+        for frame, text in zip(
+            traceback.extract_tb(error.__traceback__), traceback.format_tb(error.__traceback__), strict=True
+        )
+        if frame.filename != __file__
+    ]
+    return kind, message if len(message) <= _MOST_WORDS else f"{message[:_MOST_WORDS]}…", stack[:_MOST_FRAMES]
 
 
 def _prepare(name: str, variables: Mapping[str, str]) -> None:
@@ -149,9 +176,14 @@ def _find(handler: str) -> Callable[[Any, LambdaContext], Any]:
 def _plain(answer: Any) -> Json:
     """What was returned, as the JSON it must be."""
     try:
-        return json.loads(json.dumps(answer))
+        text = json.dumps(answer)
     except (TypeError, ValueError) as error:
         raise TypeError(f"Unable to marshal response: {error}") from error
+    if len(text) > _MOST_ANSWER:
+        raise _TooLarge(
+            f"Response payload size ({len(text)} bytes) exceeded maximum allowed payload size ({_MOST_ANSWER} bytes)."
+        )
+    return json.loads(text)
 
 
 def _say(line: str) -> None:

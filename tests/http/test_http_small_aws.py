@@ -68,9 +68,13 @@ def test_who_signs_with_a_key_of_ours_may_call(closed: World) -> None:
     with serving(closed) as url:
         assert calls(url, made.key.id, made.secret) == ["ok"] * 4
         runs = len(closed.ledger.runs().items)
-        refused = {*calls(url, made.key.id, "wrong"), *calls(url, "AKIANOBODY", "wrong")}
+        wrong, unknown = calls(url, made.key.id, "wrong"), calls(url, "AKIANOBODY", "wrong")
+        with pytest.raises(ClientError, match="UnknownOperationException"):
+            client("stepfunctions", url, made.key.id, made.secret).list_state_machines()
 
-    assert not refused & {"ok"}
+    # as each service names it
+    assert wrong == ["InvalidSignatureException"] * 3 + ["SignatureDoesNotMatch"]
+    assert unknown == ["UnrecognizedClientException"] * 3 + ["InvalidAccessKeyId"]
     assert len(closed.ledger.runs().items) == runs == 1
     assert closed.ledger.runs().items[0].cause.actor == "urn:li:corpuser:key-ci"
 
@@ -100,7 +104,7 @@ def test_without_a_signature_nothing_is_told(closed: World) -> None:
     """In each service's own form."""
     for method, path in (("POST", INVOKE), ("GET", "/2015-03-31/functions"), ("GET", "/raw-data?notification")):
         answer = closed.call(method, path, content=b"{}" if method == "POST" else None)
-        assert 400 <= answer.status_code < 500
+        assert answer.status_code == 403
         assert "csv" not in answer.text
     assert closed.ledger.runs().items == []
 
@@ -218,3 +222,23 @@ def test_lambdas_waiters_find_a_function_ready(open_to_all: World) -> None:
             functions.get_waiter("function_exists").wait(
                 FunctionName="none", WaiterConfig={"Delay": 0, "MaxAttempts": 2}
             )
+
+
+def test_functions_are_listed_in_pages(tmp_path: Path) -> None:
+    """As many as are asked for, and a marker for the rest; a size or a marker of nobody's is refused."""
+    many = "functions: {" + ", ".join(f"f{n}: {{handler: handlers.f}}" for n in range(5)) + "}\n"
+    world = World(tmp_path, project=PROJECT + many)
+    path, seen, marker = "/2015-03-31/functions", list[list[str]](), ""
+    while len(seen) < 9:
+        page = world.call("GET", f"{path}?MaxItems=2{marker}").json()
+        seen.append([one["FunctionName"] for one in page["Functions"]])
+        if "NextMarker" not in page:
+            break
+        marker = f"&Marker={page['NextMarker']}"
+    wrong = [world.call("GET", f"{path}?{query}") for query in ("MaxItems=0", "MaxItems=x", "Marker=nobody")]
+    world.close()
+
+    assert seen == [["f0", "f1"], ["f2", "f3"], ["f4"]]
+    assert [(one.status_code, one.headers["x-amzn-errortype"]) for one in wrong] == (
+        [(400, "InvalidParameterValueException")] * 3
+    )

@@ -40,7 +40,7 @@ class TooLarge(Invalid):
     """The body is larger than MAX_BODY."""
 
     def __init__(self) -> None:
-        super().__init__(f"body: larger than {MAX_BODY:,} bytes; send the records in several messages")
+        super().__init__(f"body: larger than {MAX_BODY:,} bytes; send it in several parts")
 
 
 class WrongEncoding(Invalid):

@@ -109,14 +109,15 @@ class AwsDoor:
             headers = headers_of(raw)
             body = await read_body(headers, receive)
             actor, region = await self.admission.admit(scope, headers, body, service.signing_name if service else "")
+            known = _there(service, headers)
             call = Call(
-                operation=operation if service else f"{prefix}.{operation}",
+                operation=operation,
                 body=read_object(headers, body),
                 actor=actor,
                 invocation=headers.get(INVOCATION, b"").decode("latin-1")[:200],
                 region=region,
             )
-            return await (service or _NOBODY).answer(call)
+            return await known.answer(call)
         except (ClientGone, Fault, asyncio.CancelledError):
             raise
         except HeadgateError as error:
@@ -127,17 +128,11 @@ class AwsDoor:
             raise Fault("InternalServiceException", message, 500) from error
 
 
-class _Nobody:
-    """Whoever is called by a name that no service here has."""
-
-    signing_name = ""
-    faults: Sequence[tuple[type[HeadgateError], str, int]] = ()
-
-    async def answer(self, call: Call) -> Mapping[str, Json]:
-        raise unknown_operation(call.operation)
-
-
-_NOBODY: Final = _Nobody()
+def _there(service: Service | None, headers: Headers) -> Service:
+    """Raises Fault: the target is of none of the services here, whose bodies nobody need read."""
+    if service is None:
+        raise unknown_operation(headers[TARGET].decode("latin-1"))
+    return service
 
 
 def unknown_operation(target: str) -> Fault:

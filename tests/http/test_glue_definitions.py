@@ -158,7 +158,8 @@ def test_jobs_are_listed_in_pages(glue: Any) -> None:
         {"WorkerType": "G.1X", "MaxCapacity": 2.0}, {"Command": {"Name": "glueray", "ScriptLocation": "x.py"}},
         {"Command": {"Name": "glueetl"}}, {"Command": {"Name": "glueetl", "ScriptLocation": "s3://only-a-bucket"}},
         {"Command": {"Name": "glueetl", "ScriptLocation": "s3://raw-data/../../x.py"}},
-        {"DefaultArguments": {"--a": "x" * 65_537}},
+        {"DefaultArguments": {"--a": "x" * 65_537}}, {"NumberOfWorkers": 0},
+        {"MaxCapacity": -1.0}, {"MaxCapacity": 0.0},
     ],
     ids=str,
 )  # fmt: skip
@@ -198,6 +199,7 @@ def test_tags_are_added_and_taken_away(glue: Any) -> None:
     assert glue.get_job(JobName="ingest")["Job"]["Command"]["ScriptLocation"] == "true"
     more = {str(number): "x" for number in range(50)}
     assert refused(glue.tag_resource, ResourceArn=job, TagsToAdd=more)[0] == "InvalidInputException"
+    assert "which AWS keeps for itself" in refused(glue.tag_resource, ResourceArn=job, TagsToAdd={"aws:x": "1"})[1]
     assert refused(glue.get_tags, ResourceArn=job + "x")[0] == "EntityNotFoundException"
     assert refused(glue.get_tags, ResourceArn="arn:aws:glue:us-east-1:1:table/a/b")[0] == "InvalidInputException"
     assert refused(glue.get_tags, ResourceArn="arn:aws:s3:::x")[0] == "ValidationException"

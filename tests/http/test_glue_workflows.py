@@ -10,6 +10,8 @@ import pytest
 from gluing import refused
 from served import World
 
+from headgate.ledger import glue_workflows
+from headgate.ledger.store import wait_for
 from headgate.model import TICK, Event, Run, RunState, StoredObject, new_event_id
 
 FLOW = "nightly"
@@ -215,6 +217,28 @@ def test_starting_the_start_trigger_starts_the_workflow(world: World, flow: Any)
     flow.start_trigger(Name="go")
     [run] = flow.get_workflow_runs(Name=FLOW)["Runs"]
     assert newest(world, "a").root == run["WorkflowRunId"]
+
+
+def test_a_start_trigger_that_starts_nothing_says_why(world: World, flow: Any) -> None:
+    """Its workflow has all its runs, or is gone: an error, the same for a call that is sent again."""
+    flow.update_workflow(Name=FLOW, MaxConcurrentRuns=1)
+    flow.start_trigger(Name="go")
+    code, message = refused(flow.start_trigger, Name="go")
+    assert (code, message) == ("ConcurrentRunsExceededException", f"Concurrent runs exceeded for workflow: {FLOW}.")
+    assert [one["Status"] for one in flow.get_workflow_runs(Name=FLOW)["Runs"]] == ["ERROR", "RUNNING"]
+    flow.delete_workflow(Name=FLOW)
+    assert refused(flow.start_trigger, Name="go") == ("EntityNotFoundException", f"Workflow {FLOW} not found")
+    assert count(world)["a"] == 1
+
+
+def test_a_stop_that_did_not_come_to_every_run_is_asked_again(world: World, flow: Any) -> None:
+    """The server may die between the two: while runs are left, StopWorkflowRun stops them."""
+    run = flow.start_workflow_run(Name=FLOW)["RunId"]
+    held = world.begin(newest(world, "a"))
+    wait_for(world.ledger.write(lambda batch: glue_workflows.stop(batch, run, actor="ann")))
+    assert (run_of(flow, run)["Status"], world.ledger.run(held.id).state) == ("STOPPING", RunState.RUNNING)
+    flow.stop_workflow_run(Name=FLOW, RunId=run)
+    assert world.ledger.run(held.id).state is RunState.STOPPING
 
 
 def watching(glue: Any, **more: Any) -> None:

@@ -94,13 +94,20 @@ def _check_job(members: Members) -> None:
             raise invalid("JobRunQueuingEnabled is not allowed with MaxRetries greater than 0")
         if members.get("ExecutionClass") == "FLEX":
             raise invalid("JobRunQueuingEnabled is not allowed with ExecutionClass FLEX")
-    sized = "WorkerType" in members or "NumberOfWorkers" in members
-    if sized and ("MaxCapacity" in members or "AllocatedCapacity" in members):
-        raise invalid("MaxCapacity and AllocatedCapacity are not allowed with WorkerType or NumberOfWorkers")
+    _check_sizes(members)
     for member in ("DefaultArguments", "NonOverridableArguments"):
         for key, value in members.get(member, {}).items():
             if len(key) > 255 or len(value) > 65_536:
                 raise invalid(f"{member}.{key[:40]}: too long (keys 255, values 65,536 characters)")
+
+
+def _check_sizes(members: Members) -> None:
+    sized = "WorkerType" in members or "NumberOfWorkers" in members
+    if sized and ("MaxCapacity" in members or "AllocatedCapacity" in members):
+        raise invalid("MaxCapacity and AllocatedCapacity are not allowed with WorkerType or NumberOfWorkers")
+    for member in ("NumberOfWorkers", "MaxCapacity", "AllocatedCapacity"):
+        if members.get(member, 1) <= 0:
+            raise invalid(f"{member}: {members[member]}; expected more than 0")
 
 
 def script_target(command: Members, inboxes: Mapping[str, Path]) -> dict[str, Json]:
@@ -171,6 +178,13 @@ def trigger_of(
         missed=Missed.SKIP,  # AWS makes up no tick that it missed
         **described,
     )
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Raises Fault where a tag is one that only AWS gives."""
+    for key in tags:
+        if key.lower().startswith("aws:"):
+            raise invalid(f"Tags: {key[:128]!r} begins with aws:, which AWS keeps for itself")
 
 
 def watched(tags: Mapping[str, str]) -> ObjectFilter | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from headgate.http.aws_wire import Call, Fault
 from headgate.http.glue import shapes
-from headgate.http.glue.definitions import job_of, shown_command
+from headgate.http.glue.definitions import check_tags, job_of, shown_command
 from headgate.http.glue.room import Room, missing, place_of, token
 from headgate.ledger import glue
 from headgate.ledger.glue import JobRow, Made, Told
@@ -27,6 +27,7 @@ def create_job(room: Room, call: Call, given: Given) -> Answer:
     """Said again in the same words it succeeds again."""
     name: str = given["Name"]
     members = {key: value for key, value in given.items() if key not in ("Name", "Tags")}
+    check_tags(given.get("Tags", {}))
     job = job_of(name, members, inboxes=room.gate.settings.inboxes)
     told = Told(members=members, tags=given.get("Tags", {}), invocation=call.invocation)
     refuse_made(room.write(lambda batch: glue.create_job(batch, job, told, actor=call.actor)), "Job", name)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from headgate.http.aws_wire import Call
-from headgate.http.glue.definitions import watched
+from headgate.http.glue.definitions import check_tags, watched
 from headgate.http.glue.room import Room, invalid
 from headgate.ledger import glue
 from headgate.ledger.writer import Batch
@@ -30,6 +30,7 @@ def get_tags(room: Room, call: Call, given: Given) -> Answer:
 
 def tag_resource(room: Room, call: Call, given: Given) -> Answer:
     kind, name = _named(given["ResourceArn"])
+    check_tags(given["TagsToAdd"])
 
     def work(batch: Batch) -> None:
         wanted = {**glue.tags(batch.connection, kind, name), **given["TagsToAdd"]}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headgate.http.aws_wire import Call
+from headgate.http.aws_wire import Call, Fault
 from headgate.http.glue import shapes
-from headgate.http.glue.definitions import trigger_of
+from headgate.http.glue.definitions import check_tags, trigger_of
 from headgate.http.glue.jobs import having_tags, paged, refuse_made
 from headgate.http.glue.room import Room, invalid, missing
 from headgate.ledger import glue, glue_workflows
+from headgate.ledger.accepting import Receipt
 from headgate.ledger.glue import Made, Told, TriggerRow
 from headgate.ledger.writer import Batch
-from headgate.model import Json, Trigger, TriggerName, TriggerType
+from headgate.model import Json, Outcome, Trigger, TriggerName, TriggerType
 from headgate.shapes import trigger_state
 
 DOOR: Final = "glue"
@@ -26,6 +27,7 @@ def create_trigger(room: Room, call: Call, given: Given) -> Answer:
     """New triggers are CREATED, and fire when they are started; StartOnCreation starts them at once."""
     name: str = given["Name"]
     members = {key: value for key, value in given.items() if key not in ("Name", "Tags")}
+    check_tags(given.get("Tags", {}))
     trigger = trigger_of(name, members, tags=given.get("Tags", {}))
     told = Told(members=members, tags=given.get("Tags", {}), invocation=call.invocation)
 
@@ -89,10 +91,21 @@ def start_trigger(room: Room, call: Call, given: Given) -> Answer:
     known = _known(room, name)
     if known.type is TriggerType.ON_DEMAND:
         key = f"glue:{call.actor}:{name}:{call.invocation}" if call.invocation else None
-        room.gate.fire(name, actor=call.actor, door=DOOR, key=key)
+        _must_have_fired(room, known, room.gate.fire(name, actor=call.actor, door=DOOR, key=key))
     else:
         room.gate.switch(name, enabled=True, actor=call.actor, reason="StartTrigger")
     return {"Name": name}
+
+
+def _must_have_fired(room: Room, trigger: Trigger, receipt: Receipt) -> None:
+    """Raises Fault where a workflow's start trigger started nothing: its workflow is gone, or has all its runs."""
+    skipped = [one.reason for one in receipt.decisions if one.outcome is Outcome.SKIPPED]
+    if trigger.workflow is None or not skipped or len(skipped) < len(receipt.decisions):
+        return
+    workflow = trigger.workflow
+    if room.read(lambda connection: glue_workflows.find(connection, workflow)) is None:
+        raise missing("Workflow", workflow)
+    raise Fault("ConcurrentRunsExceededException", skipped[0])
 
 
 def stop_trigger(room: Room, call: Call, given: Given) -> Answer:

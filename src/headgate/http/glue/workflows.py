@@ -10,6 +10,7 @@ from typing import Any, Final
 from headgate.errors import Conflict
 from headgate.http.aws_wire import Call, Fault
 from headgate.http.glue import graph, shapes
+from headgate.http.glue.definitions import check_tags
 from headgate.http.glue.jobs import paged
 from headgate.http.glue.room import Room, invalid, missing, place_of, token
 from headgate.ledger import glue, glue_runs, glue_workflows
@@ -33,6 +34,7 @@ def create_workflow(room: Room, call: Call, given: Given) -> Answer:
     name: str = given["Name"]
     members = {key: value for key, value in given.items() if key not in ("Name", "Tags")}
     _check(members)
+    check_tags(given.get("Tags", {}))
     told = Told(members=members, tags=given.get("Tags", {}), invocation=call.invocation)
 
     def work(batch: Batch) -> Made:
@@ -287,9 +289,10 @@ def put_workflow_run_properties(room: Room, call: Call, given: Given) -> Answer:
 def stop_workflow_run(room: Room, call: Call, given: Given) -> Answer:
     """Nothing follows in it any more, and what is under way is stopped."""
     found = _run(room, given)
-    if found.status != "RUNNING":
+    if not found.live:
         raise _illegal(f"Workflow run {found.id} is {found.status}; only one that is RUNNING can be stopped")
-    room.write(lambda batch: glue_workflows.stop(batch, found.id, actor=call.actor))
+    if found.stopped_at is None:  # else it was asked before, and may not have come to all of its runs
+        room.write(lambda batch: glue_workflows.stop(batch, found.id, actor=call.actor))
     for one in _run(room, given).live:
         try:
             room.gate.stop(one.id, actor=call.actor, reason="StopWorkflowRun")

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from fakes.glue_definitions import FakeGlue
 
+from headgate.adopt.far import Far
 from headgate.adopt.writing import written
 from headgate.aws import Clients
 from headgate.errors import Invalid, Unavailable
+from headgate.settings.record import AwsPlace
 
 from .world import CREATED, ENVIRON, PROJECT, VIEWS, Near, near
 
@@ -347,3 +349,25 @@ def test_each_place_has_its_own_calls(here: Near, far: FakeGlue) -> None:
     assumed: Any = next(one.body for one in far.calls if one.operation == "AssumeRole")
     assert (assumed["RoleArn"], assumed["RoleSessionName"]) == (role, "headgate-apply")
     assert far.calls[-1].token.startswith("token-")
+
+
+class _Endless(Clients):
+    """Glue's lists a thing a page: `last` pages, or without an end, the same token again and again."""
+
+    def __init__(self, last: int | None) -> None:
+        super().__init__(environ=ENVIRON)
+        self.last, self.asked = last, 0
+
+    def call(self, *_: Any, **__: Any) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] - what is asked does not matter
+        self.asked += 1
+        token = "again" if self.last is None else str(self.asked)
+        return {"Jobs": [{"Name": f"j{self.asked}"}], "NextToken": token if self.asked != self.last else ""}
+
+
+def test_a_part_of_a_list_is_never_taken_for_all_of_it() -> None:
+    """2,000 pages are read to the last; a list that goes in circles is an error, and nothing is taken for deleted."""
+    assert len(Far(_Endless(2000), AwsPlace()).every("get_jobs", "Jobs", 200, "looking")) == 2000
+    circle = _Endless(None)
+    with pytest.raises(Unavailable, match="looking: the list goes on without an end"):
+        Far(circle, AwsPlace()).every("get_jobs", "Jobs", 200, "looking")
+    assert circle.asked < 5

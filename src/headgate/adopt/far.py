@@ -15,7 +15,7 @@ from headgate.aws.clients import Place
 from headgate.errors import HeadgateError, Invalid, Unavailable
 from headgate.settings.record import AwsPlace
 
-_MOST_PAGES: Final = 1_000
+_MOST_PAGES: Final = 10_000  #: far more than an account may have; an answer without an end is nonsense
 _TRIES: Final = 8  #: of a call that changes something
 _FIRST: Final = 0.25  #: seconds between the first two, of which a random part of up to half is left out
 _LONGEST: Final = 8.0  #: seconds
@@ -35,15 +35,26 @@ class Far:
         self._pause = pause
 
     def every(self, operation: str, member: str, size: int, doing: str, **asked: Any) -> list[Any]:
-        """All pages of a listing."""
+        """All pages of a listing.
+
+        Raises:
+            Unavailable: the list has no end. What was not read would be taken for deleted, so a part is no answer.
+        """
         found: list[Any] = []
+        tokens: set[str] = set()
         asked["MaxResults"] = size
-        for answer in self._clients.pages(
-            self._place, "glue", operation, asked, doing=doing, attempts=3, most=_MOST_PAGES
-        ):
+        pages = self._clients.pages(self._place, "glue", operation, asked, doing=doing, attempts=3, most=_MOST_PAGES)
+        for number, answer in enumerate(pages, 1):
             if isinstance(answer, Fault):
                 raise error_of(answer)
             found += answer.get(member) or []
+            token = str(answer.get("NextToken") or "")
+            if token and (token in tokens or number == _MOST_PAGES):
+                raise Unavailable(
+                    f"AWS Glue: {doing}: the list goes on without an end ({number:,} pages, {len(found):,} things);"
+                    " what is there is not known, and nothing was changed; try again, or look at what answers for AWS"
+                )
+            tokens.add(token)
         return found
 
     def tell(self, operation: str, asked: Mapping[str, Any], doing: str) -> None:

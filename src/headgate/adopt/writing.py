@@ -17,11 +17,11 @@ from headgate.adopt.words import Members
 from headgate.aws import Clients
 from headgate.errors import NotFound
 from headgate.model import WATCHABLE
-from headgate.settings.expand import escape
 from headgate.settings.glue import LONGEST
 from headgate.settings.reading import shown_as
 from headgate.settings.record import MASK, AwsPlace
 from headgate.settings.service_model import shapes
+from headgate.variables import escape
 
 _WIDE: Final = 110
 #: Members that the job's own keys say.
@@ -29,6 +29,8 @@ _OF_KEYS: Final = ("Description", "DefaultArguments", "Timeout", "ExecutionPrope
 #: What goes without saying.
 _USUAL: Final = (("MaxRetries", 0),)
 _TYPES: Final = ("ON_DEMAND", "SCHEDULED", "CONDITIONAL")
+#: What is said beside each value that should not be seen.
+DOUBTFUL: Final = "may be a secret"
 _HEAD: Final = """\
 # Jobs and triggers of AWS Glue, as they are there: written by `headgate import glue`.
 # `headgate plan` shows what differs; `headgate apply` makes Glue what this file says.
@@ -117,7 +119,7 @@ def _job(seen: Seen) -> _Entry:
         if arguments:
             keys["arguments"] = _escaped(arguments)
         entry.comments += [
-            f"{name} may be a secret: write ${{A_VARIABLE}} in its place and set that where headgate runs"
+            f"{name} {DOUBTFUL}: write ${{A_VARIABLE}} in its place and set that where headgate runs"
             for name, value in arguments.items()
             if shown_as(name, value) == MASK
         ]

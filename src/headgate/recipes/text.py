@@ -1,6 +1,6 @@
 r"""This file is where a recipe is text: read, the `${…}` in it found, and the values put in.
 
-Our own forms are `${NAME}`, `${NAME:-default}` and `${NAME:?message}` (see `headgate.settings.expand`). DataHub's own
+Our own forms are `${NAME}`, `${NAME:-default}` and `${NAME:?message}` (see `headgate.variables`). DataHub's own
 recipes are taken as they are: only a text with `${…}` in it, or one that begins with `$`, is looked into; there a bare
 `$NAME` counts, too, and `\$` is a dollar sign; a text that only begins with `$` and names nothing known stays.
 """
@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 import yaml
 
 from headgate.errors import Invalid
-from headgate.settings.expand import Variable, parse
+from headgate.variables import Variable, parse
 
 Document = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """This folder is where headgate.yaml and the environment become one frozen record of settings.
 
 Read in this order: `record` (what comes out), `load` (how), `top`, `jobs`, `triggers`, `datasets`, `notify` (the keys),
-`reading`, `kinds`, `nodes`, `expand` (the means), `reference` (the generated table of every key).
+`reading`, `kinds`, `nodes` (the means), `reference` (the generated table of every key).
 """
 
 from headgate.settings.load import NAME, InvalidSettings, describe, load

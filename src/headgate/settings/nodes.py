@@ -14,7 +14,7 @@ from typing import Final
 import yaml
 
 from headgate.errors import Invalid, InvalidConfiguration
-from headgate.settings.expand import expand
+from headgate.variables import expand
 
 _TAGS: Final = frozenset(
     "tag:yaml.org,2002:" + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "map", "seq")

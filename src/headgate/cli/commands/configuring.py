@@ -124,7 +124,7 @@ def apply(yes: Yes = False, output: AsOutput = Output.TABLE, offline: Offline = 
         try:
             done += [] if offline else client.apply_glue()
         except HeadgateError:
-            _print_changes(done, output, _NOTHING)  # this much is done
+            _print_changes(done, output, "Nothing to change in the ledger.")  # this much is done
             raise
     if output is Output.JSON:
         print_json(done)

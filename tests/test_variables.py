@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import Invalid
-from headgate.settings.expand import Variable, escape, expand, parse
+from headgate.variables import Variable, escape, expand, parse
 
 ENVIRON = {"SET": "value", "EMPTY": "", "DOLLAR": "${SET}"}
 
@@ -127,3 +129,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes the reader fail in another way than by refusing it."""
     with contextlib.suppress(Invalid):
         assert isinstance(expand(text, {"A": "x"}).text, str)
+
+
+def test_a_process_that_ingests_loads_no_settings() -> None:
+    """It may have any version of any library; of ours it takes this file, and nothing of headgate.yaml."""
+    script = "import sys, headgate.recipes.entry; print(*(one for one in sys.modules if one.startswith('headgate')))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "headgate.variables" in loaded
+    assert [one for one in loaded if one.startswith("headgate.settings")] == []

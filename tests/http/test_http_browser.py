@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from browser import Page, browser
@@ -154,3 +155,21 @@ def test_one_logs_in_with_the_token(guarded: World, page: Page) -> None:
         page.ask("document.querySelector('.leave').requestSubmit()")
         page.until("location.pathname === '/headgate/login'")
         page.call("Page.navigate", url="about:blank")
+
+
+def test_names_too_long_for_their_box_end_with_an_ellipsis(tmp_path: Path, page: Page) -> None:
+    """Whatever their letters; the whole name is the box's title, and what fits is not cut."""
+    wide = "W" * 30
+    job = '{engine: local, command: ["true"]}'
+    made = World(tmp_path, project=f"jobs:\n  {wide}: {job}\n  small-enough: {job}\n")
+    try:
+        with serving(made) as address:
+            page.open(f"{address}/headgate/")
+            cut = page.ask(
+                "[...document.querySelectorAll('.box')].map(box => { const name = box.querySelector('.name');"
+                " return [name.textContent, name.scrollWidth > name.clientWidth, getComputedStyle(name).textOverflow,"
+                " box.querySelector('title').textContent.includes(name.textContent)]; })"
+            )
+    finally:
+        made.close()
+    assert sorted(cut) == [[wide, True, "ellipsis", True], ["small-enough", False, "ellipsis", True]]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headgate.catalog import Catalog
-from headgate.console.words import LOOKS, NEVER, Look, cut, trigger_words
+from headgate.console.words import LOOKS, NEVER, Look, trigger_words
 from headgate.model import Job, JobName, Run, RunState, Trigger, TriggerType
 
 MOST_TRIGGERS: Final = 40
@@ -22,8 +22,6 @@ HEIGHT: Final = 56
 _ACROSS: Final = 64  #: between columns
 _DOWN: Final = 18  #: between boxes of a column
 _EDGE: Final = 10
-_LETTERS: Final = 27  #: of a title that fit into a box
-_SMALL_LETTERS: Final = 35  #: of the line below it
 
 _MOVING: Final = (RunState.RUNNING, RunState.STARTING, RunState.STOPPING)
 _BUSIEST: Final = (*_MOVING, RunState.WAITING)
@@ -43,14 +41,6 @@ class Box:
     column: int = 0
     x: int = 0
     y: int = 0
-
-    @property
-    def short_title(self) -> str:
-        return cut(self.title, _LETTERS)
-
-    @property
-    def short_line(self) -> str:
-        return cut(self.line, _SMALL_LETTERS)
 
     @property
     def spoken(self) -> str:

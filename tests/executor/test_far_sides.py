@@ -17,7 +17,7 @@ from fakes.gms import TOKEN
 from journeys.world import until
 
 from headgate.app import App
-from headgate.errors import Invalid
+from headgate.errors import Invalid, Unavailable
 from headgate.executor import executor as working
 from headgate.executor import taking
 from headgate.ledger import executions
@@ -278,3 +278,27 @@ def test_one_bad_request_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.Mon
         until_status(gms, bad, "SUCCESS")
         assert len(refused) == 2
         assert app.ledger.read(lambda connection: executions.find(connection, [bad]))[bad].tries == 2
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("500"), RuntimeError("a bug")], ids=["far-side", "bug"])
+def test_one_that_always_fails_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """DataHub fails at one request for ever, or a bug of ours does: those that came later are run all the same."""
+    monkeypatch.setattr(taking, "FIRST_PAUSE", 0.1)
+    with RequestGms(events=False) as gms, executing(tmp_path, gms) as app:
+        real, bad = app.datahub.emit, list[str]()
+
+        def emit(proposals: Sequence[Proposal]) -> None:
+            if proposals[0].entity_urn in bad:
+                raise trouble
+            real(proposals)
+
+        monkeypatch.setattr(app.datahub, "emit", emit)
+        bad.append(gms.ask(reporting(), source="bad", at=time.time() - 60))
+        until(lambda: _kept(app, bad[0]), "the bad one to be heard of")
+        good = [gms.ask(reporting(), source=f"good{number}") for number in range(2)]
+        for urn in good:
+            until_status(gms, urn, "SUCCESS")
+        assert gms.status(bad[0]) == ""
+        assert len(runs(app)) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from fakes.datahub_port import DataHubInMemory
 from services.tables import ledger_in
 
-from headgate.errors import Invalid
+from headgate.errors import Invalid, Unavailable
 from headgate.executor import results
 from headgate.executor.requests import implicit_job_of
 from headgate.executor.telling import Told
@@ -20,7 +20,7 @@ from headgate.ledger import executions
 from headgate.ledger.accepting import Ask
 from headgate.ledger.executions import Request, Stage
 from headgate.ledger.store import Ledger, wait_for
-from headgate.model import Cause, Event, Run, new_event_id
+from headgate.model import Cause, Event, Json, Run, new_event_id
 from headgate.ports import Proposal
 from headgate.settings.load import load
 
@@ -159,3 +159,62 @@ def test_a_run_can_not_speak_for_anothers_request(kept: Kept) -> None:
     [written] = datahub.emitted
     assert isinstance(written, Proposal)
     assert (written.entity_urn, written.aspect_name) == (URN, "dataHubExecutionRequestResult")
+
+
+class Narrow(DataHubInMemory):
+    """A DataHub, or a proxy before it, that fails at long results in its own way."""
+
+    def __init__(self, trouble: Exception) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+    def emit(self, proposals: Sequence[Proposal]) -> None:
+        if len(str(proposals[0].aspect)) > 100_000:
+            raise self.trouble
+        super().emit(proposals)
+
+
+@pytest.mark.parametrize(("trouble", "tries"), [(Invalid("413"), 1), (Unavailable("500"), 2)])
+def test_a_result_that_is_too_long_is_told_without_its_log(kept: Kept, trouble: Exception, tries: int) -> None:
+    """Refused, or failed at twice: how the run stands is told all the same, or DataHub would show it as running."""
+    kept.accept(request())
+    run = kept.take()
+    assert run is not None
+    datahub = Narrow(trouble)
+    told = Told(Gate(kept.settings, kept.ledger), datahub)
+    payload = {"request": URN, "run": run.id, "log": "x" * 200_000}
+    for _ in range(tries - 1):
+        with pytest.raises(Unavailable):
+            told.report(results.ENDED, payload)
+    told.report(results.ENDED, payload)
+    [written] = datahub.emitted
+    aspect = written.aspect
+    assert isinstance(aspect, Mapping)
+    report = str(aspect["report"])
+    assert aspect["status"] == "RUNNING"
+    assert run.id in report
+    assert "headgate runs logs" in report
+    assert "xxx" not in report
+    assert told.dropped == 0
+
+
+class Knows(DataHubInMemory):
+    """A DataHub that was told FAILURE before, which it lets anybody write over."""
+
+    def aspect(self, urn: str, name: str) -> Mapping[str, Json] | None:
+        return {"status": "FAILURE", "report": f"the log of {urn}, by {name}"}
+
+
+def test_an_end_that_is_there_is_not_told_again(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that does not have the log would write a FAILURE over without it."""
+    kept.accept(request())
+    run = kept.take()
+    assert run is not None
+    datahub = Knows()
+
+    def failure(_run: Run) -> str:
+        return "FAILURE"
+
+    monkeypatch.setattr(results, "status_of", failure)
+    Told(Gate(kept.settings, kept.ledger), datahub).report(results.ENDED, {"request": URN, "run": run.id, "log": ""})
+    assert datahub.emitted == []

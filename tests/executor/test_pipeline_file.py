@@ -119,6 +119,18 @@ def test_the_files_datahub_is_the_one(tmp_path: Path) -> None:
     assert with_datahub(settings, read(tmp_path, SEED.partition("datahub:")[0])).datahub.gms_url == "http://other:1"
 
 
+def test_the_files_datahub_is_asked_for_secrets(tmp_path: Path) -> None:
+    """The file alone knows of a DataHub: its secrets are the last asked for, unless headgate.yaml says who is asked."""
+    (tmp_path / "headgate.yaml").touch()
+    kinds = [one.kind for one in with_datahub(load(tmp_path, {}), read(tmp_path, SEED)).secrets.providers]
+    assert kinds == ["store", "env", "datahub"]
+    known = load(tmp_path, {"DATAHUB_GMS_URL": "http://other:1"})
+    assert with_datahub(known, read(tmp_path, SEED)).secrets == known.secrets
+    (tmp_path / "headgate.yaml").write_text("secrets: {providers: [store, env]}\n", "utf-8")
+    said = load(tmp_path, {})
+    assert with_datahub(said, read(tmp_path, SEED)).secrets == said.secrets
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.executor.requests import Ignored, Kill, arguments_of, cause_of, implicit_job_of, read_change, read_input
+from headgate.ledger import rows
 from headgate.ledger.executions import Request
 
 URN = "urn:li:dataHubExecutionRequest:3f2c"
@@ -118,6 +119,7 @@ def test_arguments_are_what_the_recipe_engine_takes() -> None:
         ({"recipe": "{"}, "no JSON object"),
         ({"recipe": json.dumps({"x": "y" * 1_100_000})}, "at most 1,048,576"),
         ({"recipe": RECIPE, "extra_env_vars": "x" * 70_000}, "extra_env_vars has 70,000"),
+        ({"recipe": '{"source": {"name": "\\ud800"}}'}, "its recipe holds half a character"),
         (None, "holds no recipe"),
     ],
 )
@@ -125,6 +127,24 @@ def test_what_can_not_be_run_says_why(args: object, why: str) -> None:
     """No recipe, one that is none, one that is too long."""
     with pytest.raises(ValueError, match=why):
         arguments_of(asked({**INPUT, "args": args}))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"task": "RUN\ud800"}, {"task": "RUN\0"}, {"actorUrn": "urn:li:corpuser:\0\ud800"}, {"executorId": "\udfff"}],
+)
+def test_what_no_database_holds_is_made_harmless(odd: dict[str, Any]) -> None:
+    """Half a surrogate pair, and NUL: JSON can say them, and one such request must not hold up all that follow it."""
+    found = asked({**INPUT, **odd})
+    for text in (found.task, found.executor, found.job, *map(str, cause_of(found.given))):
+        assert text.isprintable()
+    assert rows.loads(rows.dumps(found.given))
+    kill = read_change(change("dataHubExecutionRequestSignal", {**SIGNAL, "createdAt": {"actor": "b\0\ud800"}}))
+    assert isinstance(kill, Kill)
+    assert kill.actor.isprintable()
+    nobody = read_change(change(entityUrn=URN + "\0"))
+    assert isinstance(nobody, Ignored)
+    assert nobody.urn.isprintable()
 
 
 def test_a_schedules_request_says_so() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from fakes.execution_requests import RequestGms
 from journeys.world import until
 
@@ -35,6 +36,7 @@ def test_cancelled_means_that_nothing_runs_any_more(tmp_path: Path) -> None:
         [run] = runs(app)
         assert run.state is RunState.STOPPED
         assert gms.statuses(urn)[-1] == "CANCELLED"
+        assert "Cancelled by urn:li:corpuser:bob in DataHub" in gms.result(urn)["report"]
         assert "cancelled in DataHub" in str(app.ledger.audit().items[0].reason)
 
 
@@ -50,6 +52,18 @@ def test_one_that_waits_is_cancelled_without_a_run(tmp_path: Path) -> None:
         gms.cancel(first)
         until_status(gms, first, "CANCELLED")
         assert len(runs(app)) == 1
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_one_that_was_cancelled_while_nobody_was_here_never_starts(tmp_path: Path, *, events: bool) -> None:
+    """Asked for and cancelled before the executor is there, which finds both in DataHub's lists."""
+    with RequestGms(events=events) as gms:
+        urn = gms.ask(reporting())
+        gms.cancel(urn)
+        with executing(tmp_path, gms) as app:
+            until_status(gms, urn, "CANCELLED")
+            assert runs(app) == []
+    assert gms.statuses(urn) == ["CANCELLED"]
 
 
 def test_a_finished_run_keeps_its_result(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from headgate.flow.origin import BY_HAND, BY_SCHEDULE, REQUEST
 from headgate.flow.targets import RECIPE, implicit_ingestion, longest
+from headgate.ledger import rows
 from headgate.ledger.executions import Request
 from headgate.model import Job, Json
 
@@ -66,8 +67,8 @@ def read_change(change: Mapping[str, Any], takes: Callable[[Mapping[str, Any]], 
     if name not in (INPUT, SIGNAL):
         return None
     urn = _urn(change)
-    if not urn.startswith(URN) or len(urn) > _LONGEST_URN:
-        return Ignored(urn[:_LONGEST_URN], "it names no execution request")
+    if not urn.startswith(URN) or len(urn) > _LONGEST_URN or not urn.isprintable():
+        return Ignored(_printable(urn[:_LONGEST_URN]), "it names no execution request")
     if why := _passed_over(change, takes):
         return Ignored(urn, why)
     aspect = _payload(change.get("aspect"))
@@ -105,7 +106,7 @@ def read_input(urn: str, aspect: Mapping[str, Any]) -> Request | Ignored:
     return Request(
         urn=urn,
         executor=executor if isinstance(executor, str) and executor else "default",
-        task=task[:255],
+        task=_printable(task[:255]),
         job=job_name(aspect),
         given=aspect,
         requested_at=at,
@@ -122,7 +123,7 @@ def read_signal(urn: str, aspect: Mapping[str, Any]) -> Kill | Ignored:
     return Kill(
         urn,
         executor if isinstance(executor, str) and executor else "default",
-        actor if isinstance(actor, str) and actor else "DataHub",
+        _printable(actor) if isinstance(actor, str) and actor else "DataHub",
     )
 
 
@@ -136,7 +137,7 @@ def implicit_job_of(given: Mapping[str, Any]) -> Job:
     if given.get("task") == TEST_CONNECTION:
         return implicit_ingestion("test-connection", at_most=MOST_TESTS)
     source = source_of(given).removeprefix(SOURCE_URN)
-    return implicit_ingestion("".join(one if one.isprintable() else "_" for one in source or str(given.get("task"))))
+    return implicit_ingestion(_printable(source or str(given.get("task"))))
 
 
 def source_of(given: Mapping[str, Any]) -> str:
@@ -161,8 +162,11 @@ def arguments_of(request: Request) -> dict[str, str]:
         found[argument] = value if isinstance(value, str) else "" if value is None else json.dumps(value)
     for name, text in found.items():
         most = longest(name)
+        said = "recipe" if name == RECIPE else name[2:]
         if len(text) > most:
-            raise ValueError(f"its {name[2:]} has {len(text):,} characters; at most {most:,} can be run")
+            raise ValueError(f"its {said} has {len(text):,} characters; at most {most:,} can be run")
+        if not _writable(text):
+            raise ValueError(f"its {said} holds half a character (a \\u escape of a surrogate without its other half)")
     return {name: text for name, text in found.items() if text}
 
 
@@ -175,7 +179,10 @@ def _recipe(given: Any, urn: str) -> str:
     recipe = cast("dict[str, Any]", found) if isinstance(found, dict) else None
     if recipe is None:
         raise ValueError("its recipe is no JSON object" if given else "it holds no recipe")
-    return json.dumps({**recipe, "run_id": urn.removeprefix(URN)}, ensure_ascii=False)
+    try:
+        return json.dumps({**recipe, "run_id": urn.removeprefix(URN)}, ensure_ascii=False)
+    except RecursionError as error:
+        raise ValueError("its recipe is nested too deeply") from error
 
 
 def cause_of(given: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -185,7 +192,8 @@ def cause_of(given: Mapping[str, Any]) -> tuple[str | None, str]:
     kind = cast("Mapping[str, Any]", source).get("type") if isinstance(source, Mapping) else None
     how = BY_SCHEDULE if kind == SCHEDULED else BY_HAND
     named = source_of(given)
-    return actor if isinstance(actor, str) else None, f"{how}{named or given.get('task')}"[:2000]
+    who = _printable(actor) if isinstance(actor, str) else None
+    return who, _printable(f"{how}{named or given.get('task')}"[:2000])
 
 
 def _urn(change: Mapping[str, Any]) -> str:
@@ -207,9 +215,26 @@ def _payload(given: Json) -> Mapping[str, Any] | None:
         return None
     try:
         found = json.loads(value if isinstance(value, bytes) else text_of(value))
-    except (ValueError, RecursionError):
-        return None
+        if not _writable(text := json.dumps(found, ensure_ascii=False)):
+            found = json.loads(text.encode("utf-8", "replace"))
+        rows.loads(rows.dumps(found))
+    except (ValueError, RecursionError, OverflowError):
+        return None  # what the ledger cannot hold (a number of 400 digits) would hold up all that comes after it
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def _writable(text: str) -> bool:
+    """Whether it can be written down: half a surrogate pair, which JSON can escape, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(text: str) -> str:
+    """It as any database holds it and any log shows it."""
+    return "".join(one if one.isprintable() else "_" for one in text)
 
 
 def text_of(value: str) -> str:

@@ -40,6 +40,8 @@ _REPORTS: Final = ("cli", "source", "sink")
 _CONNECTION: Final = "connection"
 #: Characters. DataHub takes 16 million, but what lies between us and its database takes much less.
 MOST_STRUCTURED, MOST_WHOLE = 700_000, 1_000_000
+SHORT: Final = 20_000  #: what is taken everywhere
+_LOG: Final = "\n\n~~~~ log"
 LOG_TAIL: Final = 200_000  #: bytes of the log that are read
 _SAMPLES: Final = 20  #: failures, warnings and notes of a report that is too long
 
@@ -79,13 +81,14 @@ def first(status: str, report: str, at: datetime) -> dict[str, Json]:
     return {"status": status, "report": report, "startTimeMs": _ms(at), "durationMs": 0}
 
 
-def aspect_of(run: Run, log: str, *, mark: str) -> dict[str, Json]:
+def aspect_of(run: Run, log: str, *, mark: str, killed_by: str = "") -> dict[str, Json]:
     """The whole result of a run as it stands.
 
     Args:
         run: as it is now.
         log: the end of its log.
         mark: names who runs it; in what is not final.
+        killed_by: who cancelled it in DataHub, if somebody did.
     """
     begun = run.started_at or run.created_at
     status = status_of(run)
@@ -95,7 +98,7 @@ def aspect_of(run: Run, log: str, *, mark: str) -> dict[str, Json]:
         "status": status,
         "startTimeMs": _ms(begun),
         "durationMs": max(0, _ms(run.ended_at or datetime.now(UTC)) - _ms(begun)),
-        "report": _report(run, log, mark if status == "RUNNING" else "", room),
+        "report": _report(run, log, mark if status == "RUNNING" else "", killed_by, room),
     }
     if structured is not None:
         aspect["structuredReport"] = {
@@ -106,7 +109,18 @@ def aspect_of(run: Run, log: str, *, mark: str) -> dict[str, Json]:
     return aspect
 
 
-def _report(run: Run, log: str, mark: str, room: int) -> str:
+def shortened(aspect: Mapping[str, Json]) -> dict[str, Json] | None:
+    """The result with the beginning of its report alone, which says how it ended; None where it is short as it is."""
+    report = str(aspect["report"])
+    if len(report) + len(str(aspect.get("structuredReport", ""))) <= SHORT:
+        return None
+    text = report.partition(_LOG)[0][:SHORT]
+    words = "DataHub did not take the report and the log that belong here: they are too long for it, or for what is"
+    short = {name: value for name, value in aspect.items() if name != "structuredReport"}
+    return {**short, "report": f"{text}\n\n{words} before it. `headgate runs logs` has the log."}
+
+
+def _report(run: Run, log: str, mark: str, killed_by: str, room: int) -> str:
     """What the page shows as "Logs": how it stands, then the end of the log."""
     head = [mark] if mark else []
     head.append(f"{run.job}, run {run.id}: {run.state}" + (f" ({run.detail})" if run.detail else ""))
@@ -119,9 +133,12 @@ def _report(run: Run, log: str, mark: str, room: int) -> str:
         head.append(
             "Its process was lost (the machine, or what supervised it, went down); nothing of it runs any more."
         )
+    if status_of(run) == "CANCELLED":
+        who = f"by {killed_by} in DataHub" if killed_by else "on Headgate's side, not in DataHub"
+        head.append(f"Cancelled {who}; nothing of it runs any more.")
     text = "\n".join(head)
     tail = log[-max(0, room - len(text) - 100) :] if log else ""
-    return f"{text}\n\n~~~~ log{' (its end)' if len(tail) < len(log) else ''} ~~~~\n{tail}" if tail else text
+    return f"{text}{_LOG}{' (its end)' if len(tail) < len(log) else ''} ~~~~\n{tail}" if tail else text
 
 
 def _structured(run: Run) -> str | None:

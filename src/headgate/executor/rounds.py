@@ -68,8 +68,11 @@ class Rounds:
     def _unknown(self, one: Ingestion) -> Sequence[Change]:
         """A request that we never heard of: waiting, or signed by us and yet not in our ledger."""
         if one.state is RunState.WAITING and one.started_at is None:
-            given = self._datahub.aspect(one.urn, requests.INPUT)
-            return self._read(one.urn, requests.INPUT, given)
+            # the stop of one that was cancelled while nobody was here comes with it, or it would be started first
+            names = (requests.INPUT, requests.SIGNAL)
+            return [
+                change for name in names for change in self._read(one.urn, name, self._datahub.aspect(one.urn, name))
+            ]
         if one.state is RunState.RUNNING:
             told = self._datahub.aspect(one.urn, requests.RESULT) or {}
             if told.get("status") == "RUNNING" and self._taker.mark in str(told.get("report")):

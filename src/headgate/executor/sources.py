@@ -15,6 +15,7 @@ from headgate.executor.telling import Told
 from headgate.gate import Gate
 from headgate.ports import Credential, DataHub
 from headgate.settings import Settings
+from headgate.settings.record import ProviderKind, SecretProvider, SecretSettings
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -38,7 +39,16 @@ def with_datahub(settings: Settings, file: PipelineFile) -> Settings:
         client_id=login.client_id,
         client_secret=login.client_secret,
     )
-    return replace(settings, datahub=named)
+    return replace(settings, datahub=named, secrets=_with_datahubs(settings))
+
+
+def _with_datahubs(settings: Settings) -> SecretSettings:
+    """Who is asked for secrets: DataHub, too, unless headgate.yaml says who. It could not know that there is one."""
+    providers = settings.secrets.providers
+    said = {one.name: one.source for one in settings.effective}.get("secrets.providers", "default")
+    if said != "default" or any(one.kind is ProviderKind.DATAHUB for one in providers):
+        return settings.secrets
+    return replace(settings.secrets, providers=(*providers, SecretProvider(kind=ProviderKind.DATAHUB)))
 
 
 def executor_of(file: PipelineFile, gate: Gate, datahub: DataHub, told: Told, source: Source | None = None) -> Executor:

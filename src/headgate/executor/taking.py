@@ -78,6 +78,7 @@ class Taker:
         self._clock = clock
         self.mark = f"[headgate {identity}]"  #: by which we know what we told DataHub
         self._failures = 0
+        self._unlucky: set[str] = set()  #: requests at which DataHub failed last; they come after the others
         self.problem: str | None = None  #: why requests are not taken now, for /readyz
         self.woken = threading.Event()
 
@@ -126,11 +127,16 @@ class Taker:
             return IDLE
         live = self._ledger.read(lambda connection: executions.live(connection, options.executor_id))
         busy = Counter(one.request.job for one in live)
-        try:
-            for kept in waiting:
+        self._unlucky &= {kept.request.urn for kept in waiting}
+        for kept in sorted(waiting, key=lambda one: one.request.urn in self._unlucky):
+            try:
                 self._consider(kept, now, busy)
-        except Unavailable as error:
-            return self._later(str(error))
+            except Unavailable as error:
+                # it may be away for all of them, or fail at this one alone: the next turn begins with another
+                self._unlucky.add(kept.request.urn)
+                return self._later(str(error))
+            self._unlucky.discard(kept.request.urn)
+            self._failures = 0
         self._failures, self.problem = 0, None
         return BUSY
 
@@ -148,8 +154,11 @@ class Taker:
                 busy[job.name] += self._begin(kept)
         except Unavailable:
             raise
-        except HeadgateError as error:
+        except Exception as error:  # noqa: BLE001 - a bug met by one request must not hold up all that come after it
             why, urn = str(error), kept.request.urn
+            if not isinstance(error, HeadgateError):
+                why = f"{type(error).__name__}: {why}"
+                _log.exception("a bug was met by an execution request", request=urn)
             again = now + min(LONGEST_REST, FIRST_REST * 2 ** min(kept.tries, 10))
             _log.error("execution request put off", request=urn, why=why, tries=kept.tries + 1)
             wait_for(self._ledger.write(lambda batch: executions.postpone(batch, urn, why, again)))
@@ -230,7 +239,7 @@ class Taker:
             if found is None:
                 _log.error("DataHub refuses our claim", request=urn, why=str(refused)[:500])
                 return Claim.REFUSED, f"DataHub refuses the claim: {refused}"
-            if self.mark in str(found.get("report")):
+            if self.mark in str(found.get("report")) and found.get("status") in ("RUNNING", status):
                 return Claim.OURS, ""  # an earlier try of ours arrived, and we never heard of it
             return Claim.THEIRS, f"somebody else has it: it is {found.get('status')} in DataHub"
         return Claim.OURS, ""

@@ -74,9 +74,9 @@ def accept(batch: Batch, requests: Sequence[Request]) -> int:
 
 
 def kill(batch: Batch, urn: str, actor: str) -> Kept | None:
-    """Note that it is to be stopped, while there is no run of it; answers the request. None: nobody knows it."""
+    """Note who wants it stopped; answers the request. None: nobody knows it. One that is new will have no run."""
     kept = _locked(batch, urn)
-    if kept is None or kept.stage is not Stage.NEW:
+    if kept is None or kept.stage is Stage.OVER:
         return kept
     batch.connection.execute(
         _TABLE.update().where(_TABLE.c.urn == urn, _TABLE.c.killed_by.is_(None)).values(killed_by=actor, not_before=0.0)

@@ -67,7 +67,7 @@ def test_a_dataset_starts_the_job_its_rule_names(app: App) -> None:
     """Without a rule: NotFound, and nothing is started; explaining starts nothing either way."""
     urn = "urn:li:dataset:(urn:li:dataPlatform:iceberg,{},PROD)"
     before = len(app.ledger.runs(limit=1000).items)
-    assert app.gate.explain(urn.format("collections.x")).job == "first"
+    assert app.gate.datasets.explain(urn.format("collections.x")).job == "first"
     with pytest.raises(NotFound):
         app.gate.start_for(urn.format("elsewhere.x"), arguments={}, actor="ann")
     assert len(app.ledger.runs(limit=1000).items) == before

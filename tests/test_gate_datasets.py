@@ -65,47 +65,47 @@ def kept(value: str = URN, kind: RuleKind = RuleKind.URN, **target: str) -> Rule
 
 def test_an_edit_of_the_mapping_is_the_next_click(world: World) -> None:
     """No restart between the file's edit and the job that is started by it; a broken edit shows in /readyz only."""
-    assert world.gate.resolve(URN).job == "first"
+    assert world.gate.datasets.resolve(URN).job == "first"
     world.write({URN: "mapped"})
-    assert world.gate.resolve(URN).job == "lambda:mapped@us-east-1"
+    assert world.gate.datasets.resolve(URN).job == "lambda:mapped@us-east-1"
     assert world.app.readiness()["warnings"] == []
     world.write('{"x": ')
-    assert world.gate.resolve(URN).job == "lambda:mapped@us-east-1"
+    assert world.gate.datasets.resolve(URN).job == "lambda:mapped@us-east-1"
     ready = world.app.readiness()
     assert ready["ready"] is True, "the last good rules do their work"
     assert "stay in force" in str(ready["warnings"])
-    assert any("stay in force" in note for note in world.gate.explain(URN).notes)
+    assert any("stay in force" in note for note in world.gate.datasets.explain(URN).notes)
     world.write({})
-    assert world.gate.resolve(URN).job == "first"
+    assert world.gate.datasets.resolve(URN).job == "first"
     assert world.app.readiness()["warnings"] == []
 
 
 def test_a_rule_of_the_ledger_counts_at_once_and_comes_last_among_equals(world: World) -> None:
     """It wins over a less precise rule of a file, and loses to one as precise."""
-    made = world.gate.set_rule(kept(function="ok-ledger"), actor="ann", reason="try")
-    assert world.gate.resolve(URN).job == "lambda:ok-ledger@us-east-1"
+    made = world.gate.datasets.set_rule(kept(function="ok-ledger"), actor="ann", reason="try")
+    assert world.gate.datasets.resolve(URN).job == "lambda:ok-ledger@us-east-1"
     world.write({URN: "mapped"})
-    found = world.gate.explain(URN)
+    found = world.gate.datasets.explain(URN)
     assert found.job == "lambda:mapped@us-east-1"
     assert (made.rule, "it is as precise, but the environment's mapping file wins over the ledger") in found.losers
     world.write({})
-    assert world.gate.delete_rule(made.id, actor="ann") == made
-    assert world.gate.resolve(URN).job == "first"
+    assert world.gate.datasets.delete_rule(made.id, actor="ann") == made
+    assert world.gate.datasets.resolve(URN).job == "first"
 
 
 def test_what_may_not_be_started_is_neither_kept_nor_started(world: World) -> None:
     """A rule that was kept before the allow-list was narrowed is refused at the click; `explain` says so."""
     with pytest.raises(Forbidden, match=r"datahub\.allow\.arns"):
-        world.gate.set_rule(kept(function="other"), actor="ann")
-    assert world.gate.kept_rules() == []
-    world.gate.set_rule(kept(function="ok-f"), actor="ann")
+        world.gate.datasets.set_rule(kept(function="other"), actor="ann")
+    assert world.gate.datasets.kept_rules() == []
+    world.gate.datasets.set_rule(kept(function="ok-f"), actor="ann")
     settings = world.gate.settings
-    world.gate.settings = replace(settings, datahub=replace(settings.datahub, arns=["arn:aws:states:*"]))
+    world.gate.definitions.settings = replace(settings, datahub=replace(settings.datahub, arns=["arn:aws:states:*"]))
     with pytest.raises(Forbidden, match=r"is not among those that may be started here"):
-        world.gate.resolve(URN)
+        world.gate.datasets.resolve(URN)
     with pytest.raises(Forbidden):
         world.gate.start_for(URN, arguments={}, actor="ann")
-    found = world.gate.explain(URN)
+    found = world.gate.datasets.explain(URN)
     assert (found.job, found.refused) == (None, found.words)
 
 
@@ -115,8 +115,8 @@ def test_what_may_not_be_started_is_neither_kept_nor_started(world: World) -> No
 def test_a_wrong_rule_is_not_kept(world: World, rule: Rule) -> None:
     """Invalid, and nothing in the ledger or its audit."""
     with pytest.raises(Invalid):
-        world.gate.set_rule(rule, actor="ann")
-    assert world.gate.kept_rules() == []
+        world.gate.datasets.set_rule(rule, actor="ann")
+    assert world.gate.datasets.kept_rules() == []
     assert not [one for one in world.gate.ledger.audit().items if one.action == "rule.set"]
 
 
@@ -126,14 +126,14 @@ def test_the_property_of_the_datajob_starts_its_state_machine(world: World) -> N
     world.gate.datahub = datahub
     world.write({URN: "mapped"})
     job = "state-machine:earnings-ingest@us-east-1.123456789012"
-    assert world.gate.resolve(URN, job_urn=DATA_JOB).job == job
-    assert world.gate.explain(URN).job == job
+    assert world.gate.datasets.resolve(URN, job_urn=DATA_JOB).job == job
+    assert world.gate.datasets.explain(URN).job == job
     assert job not in world.gate.ledger.refresh().jobs
     datahub.properties.clear()
-    assert world.gate.resolve(URN, job_urn=DATA_JOB).job == "lambda:mapped@us-east-1"
+    assert world.gate.datasets.resolve(URN, job_urn=DATA_JOB).job == "lambda:mapped@us-east-1"
     datahub.away = "DataHub is away"
     with pytest.raises(Unavailable):
-        world.gate.resolve(URN)
+        world.gate.datasets.resolve(URN)
 
 
 def test_starting_for_a_dataset_makes_the_implied_job_with_the_run(world: World) -> None:
@@ -145,22 +145,22 @@ def test_starting_for_a_dataset_makes_the_implied_job_with_the_run(world: World)
     assert {run.engine for run in runs} == {"lambda"}
     assert runs[0].cause.reason == f"dataset {URN}"
     assert world.gate.ledger.refresh().jobs[runs[0].job].target == {"function": "mapped", "region": "us-east-1"}
-    assert world.gate.plan() == [], "an implied job is no drift"
+    assert world.gate.definitions.plan() == [], "an implied job is no drift"
 
 
 def test_stale_rules_are_those_datahub_does_not_know(world: World) -> None:
     """Of every source, and only rules for one dataset; a DataHub that is away is no empty list."""
     world.write({URN: "mapped", URN.replace("c.d.t", "gone"): "mapped", "athena:x": "mapped"})
     kept_for = URN.replace("c.d.t", "misspelt")
-    world.gate.set_rule(kept(kept_for, job="first"), actor="ann")
+    world.gate.datasets.set_rule(kept(kept_for, job="first"), actor="ann")
     world.gate.datahub = DataHubInMemory(datasets={URN: []})
-    assert {one.value for one in world.gate.stale_rules()} == {URN.replace("c.d.t", "gone"), kept_for}
+    assert {one.value for one in world.gate.datasets.stale_rules()} == {URN.replace("c.d.t", "gone"), kept_for}
     world.gate.datahub = DataHubInMemory(away="DataHub is away")
     with pytest.raises(Unavailable, match="DataHub is away"):
-        world.gate.stale_rules()
+        world.gate.datasets.stale_rules()
     world.gate.datahub = None
     with pytest.raises(Unavailable, match="no DataHub is configured"):
-        world.gate.stale_rules()
+        world.gate.datasets.stale_rules()
 
 
 def test_nothing_is_started_for_a_dataset_nobody_mapped(world: World) -> None:

@@ -87,7 +87,7 @@ def world(folder: Path, text: str, **environ: str) -> Generator[World]:
     try:
         gate = Gate(settings, ledger)
         gate.datahub = EmbeddedDataHub(ledger)
-        gate.apply(everything=False, actor="urn:li:corpuser:ann")
+        gate.definitions.apply(everything=False, actor="urn:li:corpuser:ann")
         ledger.refresh()
         yield World(settings, ledger, gate)
     finally:

@@ -29,7 +29,7 @@ def started(folder: Path, environ: dict[str, str], text: str = "") -> None:
     settings.home.mkdir(parents=True)
     ledger = Ledger(settings.database_url)
     ledger.open()
-    job = Gate(settings, ledger).resolve(URN).implicit
+    job = Gate(settings, ledger).datasets.resolve(URN).implicit
     ledger.close()
     assert job is not None
     engine = LambdaEngine(folder, Recorder(), clients=Clients(environ=environ), region=settings.lambda_region)

@@ -89,7 +89,7 @@ def target(folder: Path) -> Generator[Target]:
         ledger.started(Started(run.id, run.attempt, f"pid-{run.seq}", datetime.now(UTC), None))
 
     ledger.on_claimed = take
-    world.gate.datahub = EmbeddedDataHub(ledger, rules=world.gate.rules)
+    world.gate.datahub = EmbeddedDataHub(ledger, rules=world.gate.datasets.rules)
     world.port = build(world.gate, readiness=lambda: world.ready, host="127.0.0.1", port=8090)
     world.port.app.state.ingestion.patience = 0.05  # else a click waits ten seconds for a run that has to queue
     document = json.loads(json.dumps(world.port.app.openapi()))

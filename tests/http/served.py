@@ -79,7 +79,7 @@ class World:
         self.ledger.open()
         self.gate = Gate(self.settings, self.ledger)
         self.gate.datahub = datahub
-        self.gate.apply(everything=False, actor="tester")
+        self.gate.definitions.apply(everything=False, actor="tester")
         self.port: Port = build(self.gate, readiness=lambda: self.ready, host=host, port=8090)
 
     def close(self) -> None:

@@ -112,8 +112,8 @@ def test_a_declared_job_is_shown_and_may_be_changed(world: World, glue: Any) -> 
     job = world.ledger.refresh().jobs[world.start("ingest").job]
     assert (dict(job.target), job.timeout, job.queue, job.origin) == ({"command": ["true"]}, 420.0, True, Origin.API)
     assert glue.get_job(JobName="ingest")["Job"]["Timeout"] == 7
-    assert [(one.name, one.does, one.drift) for one in world.gate.plan()] == [("ingest", Does.UPDATE, True)]
-    world.gate.apply(everything=True, actor="ann")
+    assert [(one.name, one.does, one.drift) for one in world.gate.definitions.plan()] == [("ingest", Does.UPDATE, True)]
+    world.gate.definitions.apply(everything=True, actor="ann")
     assert glue.get_job(JobName="ingest")["Job"]["Timeout"] == 480
     given = {key: value for key, value in update.items() if key != "Timeout"}
     assert refused(glue.create_job, Name="ingest", Timeout=7, **given)[0] == "AlreadyExistsException"
@@ -129,7 +129,7 @@ def test_a_deleted_job_leaves_its_history(world: World, glue: Any) -> None:
     assert refused(glue.start_job_run, JobName="ingest")[0] == "EntityNotFoundException"
     assert world.ledger.run(waiting).state is RunState.ERROR
     assert world.ledger.run(first).job == "ingest"
-    assert ("ingest", Does.RESTORE) in [(one.name, one.does) for one in world.gate.plan()]
+    assert ("ingest", Does.RESTORE) in [(one.name, one.does) for one in world.gate.definitions.plan()]
     glue.create_job(Name="ingest", Role="r", Command=COMMAND)
     assert len(glue.get_job_runs(JobName="ingest")["JobRuns"]) == 2
 
@@ -347,10 +347,10 @@ def test_a_deleted_trigger_is_gone_and_can_be_restored_from_the_file(world: Worl
         assert glue.delete_trigger(Name="after-ingest")["Name"] == "after-ingest"
     for call in (glue.get_trigger, glue.start_trigger, glue.stop_trigger):
         assert refused(call, Name="after-ingest")[0] == "EntityNotFoundException"
-    assert [(one.name, one.does) for one in world.gate.plan()] == [("after-ingest", Does.RESTORE)]
+    assert [(one.name, one.does) for one in world.gate.definitions.plan()] == [("after-ingest", Does.RESTORE)]
     world.end(world.begin(world.start("ingest")))
     assert world.ledger.runs(job="views").items == []
-    wait_for(world.ledger.apply(world.gate.declaration, everything=True, actor="ann"))
+    wait_for(world.ledger.apply(world.gate.definitions.declaration, everything=True, actor="ann"))
     assert state(glue, "after-ingest") == "ACTIVATED"
 
 

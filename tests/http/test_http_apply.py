@@ -18,7 +18,7 @@ from headgate.settings.again import needs_restart, read_again
 @pytest.fixture
 def file(world: World) -> Path:
     """The file of a server that reads it again, as `headgate serve` does."""
-    world.gate.read_again = partial(read_again, world.settings, {})
+    world.gate.definitions.read_again = partial(read_again, world.settings, {})
     assert world.settings.config_file
     return world.settings.config_file
 
@@ -50,11 +50,11 @@ def test_what_the_plan_shows_of_an_edited_file_is_what_apply_does(world: World, 
     edit(file, *EDITED)
 
     assert changes(world) == MADE
-    assert world.gate.resolve(DATASET).job == "ingest", "a plan changes nothing"
+    assert world.gate.datasets.resolve(DATASET).job == "ingest", "a plan changes nothing"
     assert "new" not in world.ledger.refresh().jobs
     assert changes(world, apply=True) == MADE
     assert changes(world) == []
-    assert world.gate.resolve(DATASET).job == "new"
+    assert world.gate.datasets.resolve(DATASET).job == "new"
     assert world.get("/jobs/ingest")["max_retries"] == 3
     assert world.start("new").job == "new"
     entries = [(one["action"], one["subject"], one["actor"]) for one in world.get("/audit")["items"]]
@@ -65,11 +65,11 @@ def test_what_the_plan_shows_of_an_edited_file_is_what_apply_does(world: World, 
 
 def test_where_a_rule_stands_is_no_change(world: World, file: Path) -> None:
     """A line more in the file changes no rule; the rule's place is the new one after `apply`."""
-    before = world.gate.explain(DATASET)
+    before = world.gate.datasets.explain(DATASET)
     edit(file, ("datasets:", "# a line\ndatasets:"))
     assert changes(world) == []
     assert changes(world, apply=True) == []
-    assert world.gate.explain(DATASET).message != before.message
+    assert world.gate.datasets.explain(DATASET).message != before.message
 
 
 def test_what_only_a_restart_puts_in_force_is_named_and_left(world: World, file: Path) -> None:
@@ -81,13 +81,13 @@ def test_what_only_a_restart_puts_in_force_is_named_and_left(world: World, file:
     assert changes(world, apply=True) == [("job", "ingest", "update"), *waiting]
     assert changes(world) == waiting, "applying does not make it so"
     assert (world.gate.settings.lease, world.gate.settings.datahub.strict) == (15.0, False)
-    [warning] = world.gate.restart_warnings()
+    [warning] = world.gate.definitions.restart_warnings()
     assert "datahub.strict, lake.catalog, lease" in warning
     assert [one["after"]["value"] for one in world.get("/plan")["items"]] == [True, "other", 7.0]
 
     file.write_text(PROJECT, "utf-8")
     assert changes(world) == [("job", "ingest", "update")]
-    assert world.gate.restart_warnings() == []
+    assert world.gate.definitions.restart_warnings() == []
 
 
 SECRETS = """
@@ -135,7 +135,7 @@ def test_a_file_that_is_wrong_is_refused_whole_with_its_places(world: World, fil
         assert all(one["line"] and one["column"] and one["message"] for one in found)
         assert all(f"{file.name}:{one['line']}:{one['column']}: " in answer.json()["message"] for one in found)
     assert world.ledger.refresh().jobs == jobs
-    assert world.gate.resolve(DATASET).job == "ingest"
+    assert world.gate.datasets.resolve(DATASET).job == "ingest"
 
 
 def test_a_file_that_is_gone_takes_nothing_away(world: World, file: Path) -> None:
@@ -163,14 +163,14 @@ def test_a_ledger_that_is_away_leaves_the_rules_as_they_were(world: World, file:
     edit(file, *EDITED)
     world.ledger.close()
     with pytest.raises(LedgerUnavailable):
-        world.gate.apply(everything=True, actor="ann")
+        world.gate.definitions.apply(everything=True, actor="ann")
     assert [one.job for one in world.gate.settings.rules] == ["ingest"]
 
 
 def test_a_server_without_a_file_applies_what_it_began_with(world: World) -> None:
     """There is nothing to read again, so nothing is taken away."""
     jobs = set(world.ledger.refresh().jobs)
-    world.gate.settings = replace(world.gate.settings, config_file=None)
-    world.gate.read_again = partial(read_again, world.gate.settings, {})
+    world.gate.definitions.settings = replace(world.gate.settings, config_file=None)
+    world.gate.definitions.read_again = partial(read_again, world.gate.settings, {})
     assert changes(world, apply=True) == []
     assert set(world.ledger.refresh().jobs) == jobs

@@ -352,7 +352,7 @@ def test_a_bug_of_ours_is_500_in_the_same_shape(world: Clicks, monkeypatch: pyte
     def broken(*_: object) -> None:
         raise ValueError("secret of the inside")
 
-    monkeypatch.setattr(world.gate, "consider", broken)
+    monkeypatch.setattr(world.gate.datasets, "consider", broken)
     answer = world.click(headers={"x-request-id": "mine-1"})
 
     message = failed(answer, 500, "server's log")

@@ -29,7 +29,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGlue]:
 def test_a_server_makes_glue_what_its_file_declares(tmp_path: Path, far: FakeGlue) -> None:
     """The plan, what was done, who did it; and what a client is told when AWS does not let the server look."""
     world = World(tmp_path, project=PROJECT)
-    world.gate.adoption = Adoption(
+    world.gate.definitions.adoption = Adoption(
         world.ledger, clients=Clients(environ=ENVIRON), environ=ENVIRON, pause=lambda _seconds: None
     )
     try:

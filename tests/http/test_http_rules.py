@@ -127,7 +127,7 @@ def test_a_page_of_very_many_rules_shows_the_first(world: World) -> None:
                 batch, Rule(kind=RuleKind.PREFIX, value=value, function="f"), actor="ann", reason=None
             )
         )
-    until(lambda: len(world.gate.kept_rules()) == 310, "all are kept")
+    until(lambda: len(world.gate.datasets.kept_rules()) == 310, "all are kept")
     html = world.call("GET", "/headgate/rules", headers=PAGE, params={"urn": DATASET}).text
 
     assert html.count("data-delete=") == 299

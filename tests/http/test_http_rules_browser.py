@@ -38,15 +38,15 @@ def test_a_rule_is_kept_and_deleted_with_reasons(world: World, page: Page) -> No
         fill(page, target="views")
         page.ask(SUBMIT)
         page.until("!!document.querySelector('[data-delete]')")
-        until(world.gate.kept_rules, "the rule is kept")
-        assert world.gate.explain(DATASET.replace("c.d.t", "c.x")).job == "views"
+        until(world.gate.datasets.kept_rules, "the rule is kept")
+        assert world.gate.datasets.explain(DATASET.replace("c.d.t", "c.x")).job == "views"
         page.ask("document.querySelector('[data-delete]').click()")
         page.until("document.getElementById('ask').open")
         page.ask("document.getElementById('ask-reason').value = 'no more'")
         page.ask("document.getElementById('ask-yes').click()")
         page.until("!document.querySelector('[data-delete]')")
 
-    assert world.gate.kept_rules() == []
+    assert world.gate.datasets.kept_rules() == []
     told = [(one.action, one.reason) for one in world.gate.ledger.audit().items if one.action.startswith("rule.")]
     assert told == [("rule.delete", "no more"), ("rule.set", "because")]
     assert [one for one in page.problems if "400" not in one] == []

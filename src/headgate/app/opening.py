@@ -34,7 +34,7 @@ def open_reading(settings: Settings) -> Generator[Gate]:
     app.ledger.open()
     try:
         if not app.ledger.catalog.jobs:
-            app.gate.apply(everything=False, actor=SYSTEM)
+            app.gate.definitions.apply(everything=False, actor=SYSTEM)
             app.ledger.refresh()
         yield app.gate
     finally:

@@ -59,7 +59,7 @@ class App:
         if settings.datahub.configured:
             self.datahub, self.close_datahub = connected(settings)
         else:
-            self.datahub = EmbeddedDataHub(self.ledger, token=settings.token, rules=self.gate.rules)
+            self.datahub = EmbeddedDataHub(self.ledger, token=settings.token, rules=self.gate.datasets.rules)
         self.gate.datahub = self.datahub
         clients = Clients()
         self._engines = engines(settings, self.ledger, self.gate, clients) if worker else {}
@@ -139,7 +139,7 @@ class App:
         ledger.on_due = self._sweep.wake
         ledger.on_outbox = self._wake_tellers
         ledger.open()
-        done = self.gate.apply(everything=False, actor=SYSTEM) if declare else ()
+        done = self.gate.definitions.apply(everything=False, actor=SYSTEM) if declare else ()
         for change in done:
             _log.info("definition", does=change.does.value, kind=change.kind, name=change.name)
         if isinstance(self.datahub, EmbeddedDataHub):
@@ -249,8 +249,8 @@ class App:
             "ready": not problems,
             "problems": problems,
             "warnings": [
-                *self.gate.warnings(),
-                *self.gate.restart_warnings(),
+                *self.gate.datasets.warnings(),
+                *self.gate.definitions.restart_warnings(),
                 *troubles.of_credentials(self.settings, self.ledger.catalog.jobs.values()),
                 *troubles.of_engines(self._engines),
                 *troubles.of_queues(self._queues, self.ledger),

@@ -48,7 +48,7 @@ def serve(
     except HeadgateError:
         listening.close()
         raise
-    app.gate.read_again = partial(read_again, settings, os.environ)
+    app.gate.definitions.read_again = partial(read_again, settings, os.environ)
     url = f"http://{'localhost' if host in ('127.0.0.1', 'localhost', '::1') else host}:{listening.getsockname()[1]}"
     try:
         app.carry_out_as_set()

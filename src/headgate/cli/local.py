@@ -139,26 +139,26 @@ class Local:
         return shapes.dead_letter_json(self._dead.delete(letter, actor=ACTOR, reason=reason))
 
     def plan(self) -> list[Doc]:
-        return [shapes.change_json(one) for one in self._gate.plan()]
+        return [shapes.change_json(one) for one in self._gate.definitions.plan()]
 
     def apply(self) -> list[Doc]:
-        return [shapes.change_json(one) for one in self._gate.apply(everything=True, actor=ACTOR)]
+        return [shapes.change_json(one) for one in self._gate.definitions.apply(everything=True, actor=ACTOR)]
 
     def plan_glue(self) -> list[Doc]:
-        return [shapes.glue_change_json(one) for one in self._gate.plan_glue()]
+        return [shapes.glue_change_json(one) for one in self._gate.definitions.plan_glue()]
 
     def apply_glue(self) -> list[Doc]:
-        return [shapes.glue_change_json(one) for one in self._gate.apply_glue(actor=ACTOR)]
+        return [shapes.glue_change_json(one) for one in self._gate.definitions.apply_glue(actor=ACTOR)]
 
     def explain(self, urn: str) -> Doc:
-        return shapes.explanation_json(self._gate.explain(urn))
+        return shapes.explanation_json(self._gate.datasets.explain(urn))
 
     def start_for(self, dataset: str, arguments: Mapping[str, str], reason: str | None) -> Doc:
         return shapes.run_json(self._gate.start_for(dataset, arguments=arguments, actor=ACTOR, reason=reason))
 
     def rules(self, *, stale: bool) -> list[Doc]:
-        wanted = self._gate.stale_rules() if stale else self._gate.rules()
-        return list[Doc](shapes.rules_json(wanted, self._gate.kept_rules()))
+        wanted = self._gate.datasets.stale_rules() if stale else self._gate.datasets.rules()
+        return list[Doc](shapes.rules_json(wanted, self._gate.datasets.kept_rules()))
 
     def set_rule(self, asked: Mapping[str, Any]) -> Doc:
         kind = next(kind for kind in RuleKind if asked.get(kind.value))
@@ -171,10 +171,10 @@ class Local:
             region=asked.get("region", ""),
             source=RuleSource.LEDGER,
         )
-        return shapes.kept_rule_json(self._gate.set_rule(rule, actor=ACTOR, reason=asked.get("reason")))
+        return shapes.kept_rule_json(self._gate.datasets.set_rule(rule, actor=ACTOR, reason=asked.get("reason")))
 
     def delete_rule(self, name: str, reason: str | None) -> Doc:
-        return shapes.kept_rule_json(self._gate.delete_rule(name, actor=ACTOR, reason=reason))
+        return shapes.kept_rule_json(self._gate.datasets.delete_rule(name, actor=ACTOR, reason=reason))
 
     def keys(self) -> list[Doc]:
         return [shapes.access_key_json(one) for one in self._keys.list()]

@@ -118,12 +118,12 @@ def run_page(gate: Gate, name: str) -> RunPage:
 def dataset_page(gate: Gate, urn: str) -> DatasetPage:
     """What a click on the dataset would start, and the newest runs of that. Raises Invalid: no dataset's URN."""
     name = dataset_name(read_dataset(urn))
-    found = gate.explain(urn)
+    found = gate.datasets.explain(urn)
     frontend = gate.settings.datahub.frontend_url
     return DatasetPage(
         name=name,
         found=explanation_json(found),
-        runs=gate.runs_for(found.job, urn, most=RUNS_SHOWN) if found.job else [],
+        runs=gate.datasets.runs_for(found.job, urn, most=RUNS_SHOWN) if found.job else [],
         frontend=f"{frontend.rstrip('/')}/dataset/{quote(urn, safe='')}" if frontend else "",
     )
 

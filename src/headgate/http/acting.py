@@ -85,12 +85,12 @@ def replay(gate: TheGate, actor: Actor, asked: ReplayAsked) -> Response:
 @router.post("/apply")
 def apply(gate: TheGate, actor: Actor, asked: ApplyAsked | None = None) -> Response:
     """Make the ledger say what headgate.yaml declares; answers what was changed."""
-    done = gate.apply(everything=asked.everything if asked else True, actor=actor)
+    done = gate.definitions.apply(everything=asked.everything if asked else True, actor=actor)
     return Answer(shapes.page_json([shapes.change_json(one) for one in done], None))
 
 
 @router.post("/apply/glue")
 def apply_glue(gate: TheGate, actor: Actor) -> Response:
     """Make AWS Glue what headgate.yaml declares of it; answers what was changed."""
-    done = gate.apply_glue(actor=actor)
+    done = gate.definitions.apply_glue(actor=actor)
     return Answer(shapes.page_json([shapes.glue_change_json(one) for one in done], None))

@@ -80,7 +80,7 @@ class IngestionDoor:
         self._asking = Threads("ask-datahub", ASKING)
         self._reading = Threads("read-ledger", READING)
         self.callers = Callers(gate, guard, self._asking)
-        self.waiting = Waiting(gate.now_of, lambda: gate.ledger.written, self._reading)
+        self.waiting = Waiting(gate.datasets.now_of, lambda: gate.ledger.written, self._reading)
         self._landing: Landing | None = None
 
     def close(self) -> None:
@@ -182,10 +182,10 @@ class IngestionDoor:
         loop = asyncio.get_running_loop()
         if self._landing is None or self._landing.loop is not loop:
             self._landing = Landing(loop)
-        return await self._landing.wait(self._gate.click(wish))
+        return await self._landing.wait(self._gate.datasets.click(wish))
 
     async def _consider(self, click: Click, who: Who) -> Wish | Refusal:
-        return await self.callers.ask(lambda: self._gate.consider(click, who))
+        return await self.callers.ask(lambda: self._gate.datasets.consider(click, who))
 
     def _told(self, run: Run, facts: Mapping[str, Json]) -> Said:
         name = clicked.run_id(run, opaque=self._gate.settings.datahub.opaque_run_ids)
@@ -211,7 +211,7 @@ class IngestionDoor:
             if isinstance(found, Refusal):
                 return Said(200, _not_runnable(REFUSED[found.why][1], self._plain(found.message)))
             wish = found
-            last = await self._reading.do(lambda: self._gate.last_for(wish.job, click.dataset))
+            last = await self._reading.do(lambda: self._gate.datasets.last_for(wish.job, click.dataset))
         except NotAuthenticated as error:
             return Said(200, _not_runnable("not_authenticated", str(error)))
         except Unavailable as error:

@@ -237,19 +237,19 @@ def run(gate: TheGate, run: Name) -> Response:
 @router.get("/plan")
 def plan(gate: TheGate) -> Response:
     """What `apply` would change in the ledger."""
-    return _all([shapes.change_json(one) for one in gate.plan()])
+    return _all([shapes.change_json(one) for one in gate.definitions.plan()])
 
 
 @router.get("/plan/glue")
 def plan_glue(gate: TheGate) -> Response:
     """What `POST /apply/glue` would change on AWS Glue, and what is there and not ours (`does: unmanaged`)."""
-    return _all([shapes.glue_change_json(one) for one in gate.plan_glue()])
+    return _all([shapes.glue_change_json(one) for one in gate.definitions.plan_glue()])
 
 
 @router.get("/explain")
 def explain(gate: TheGate, urn: Annotated[Text, Query(description="A dataset's URN.")]) -> Response:
     """Which job a click on this dataset would start, by which rule, and which rules lost. Starts nothing."""
-    return Answer(shapes.explanation_json(gate.explain(urn)))
+    return Answer(shapes.explanation_json(gate.datasets.explain(urn)))
 
 
 @router.get("/last-writes")

@@ -62,14 +62,14 @@ def rules(gate: TheGate, *, stale: bool = False) -> Response:
 
     `stale`: only those for datasets that DataHub does not know.
     """
-    wanted = gate.stale_rules() if stale else gate.rules()
-    return Answer(shapes.page_json(shapes.rules_json(wanted, gate.kept_rules()), None))
+    wanted = gate.datasets.stale_rules() if stale else gate.datasets.rules()
+    return Answer(shapes.page_json(shapes.rules_json(wanted, gate.datasets.kept_rules()), None))
 
 
 @router.get("/rules/{rule}")
 def rule(gate: TheGate, rule: Name) -> Response:
     """One rule of the ledger."""
-    found = next((one for one in gate.kept_rules() if one.id == rule), None)
+    found = next((one for one in gate.datasets.kept_rules() if one.id == rule), None)
     if found is None:
         raise NotFound("rule in the ledger", rule, "see `headgate rules list`")
     return Answer(shapes.kept_rule_json(found))
@@ -78,20 +78,20 @@ def rule(gate: TheGate, rule: Name) -> Response:
 @router.put("/rules")
 def put(gate: TheGate, actor: Actor, asked: RuleAsked) -> Response:
     """Keep a rule, in place of the one that covers the same. 403: its target is not allowed (datahub.allow.arns)."""
-    return Answer(shapes.kept_rule_json(gate.set_rule(asked.rule(), actor=actor, reason=asked.reason)))
+    return Answer(shapes.kept_rule_json(gate.datasets.set_rule(asked.rule(), actor=actor, reason=asked.reason)))
 
 
 @router.delete("/rules/{rule:path}")
 def delete(gate: TheGate, actor: Actor, rule: Name, reason: Annotated[Reason | None, Query()] = None) -> Response:
     """Take a rule of the ledger away, by its id or by what it covers; answers what it was."""
-    return Answer(shapes.kept_rule_json(gate.delete_rule(rule, actor=actor, reason=reason)))
+    return Answer(shapes.kept_rule_json(gate.datasets.delete_rule(rule, actor=actor, reason=reason)))
 
 
 @router.post("/rules/{rule}/delete")
 def delete_by_post(gate: TheGate, actor: Actor, rule: Name, because: Because | None = None) -> Response:
     """The same, with the reason in the body."""
     return Answer(
-        shapes.kept_rule_json(gate.delete_rule(rule, actor=actor, reason=because.reason if because else None))
+        shapes.kept_rule_json(gate.datasets.delete_rule(rule, actor=actor, reason=because.reason if because else None))
     )
 
 
@@ -100,9 +100,9 @@ def page(request: Request, gate: TheGate, urn: Annotated[Text, Query()] = "") ->
     """The rules as a page, with a form for one more; with `urn` also which of them wins for that dataset."""
     caller: Caller = request.scope["headgate.caller"]
     html = pages.rules_page(
-        rules=shapes.rules_json(gate.rules(), gate.kept_rules()),
+        rules=shapes.rules_json(gate.datasets.rules(), gate.datasets.kept_rules()),
         jobs=sorted(gate.ledger.refresh().jobs),
-        warnings=gate.warnings(),
+        warnings=gate.datasets.warnings(),
         urn=urn,
         found=_explained(gate, urn),
         can_leave=caller.by == "cookie",
@@ -123,6 +123,6 @@ def _explained(gate: Gate, urn: str) -> shapes.Shape | None:
     if not urn:
         return None
     try:
-        return shapes.explanation_json(gate.explain(urn))
+        return shapes.explanation_json(gate.datasets.explain(urn))
     except Invalid as error:
         return {"job": None, "message": str(error), "losers": [], "notes": [], "refused": None}

@@ -19,6 +19,7 @@ from headgate.datahub.wire import Limits
 from headgate.doctor import Finding, Rank
 from headgate.doctor.datahub import diagnose
 from headgate.doctor.places import Places
+from headgate.model import RunState
 
 QUICK = Limits(connect=1.0, silence=1.0, whole=2.0, write=2.0, pause=0.001, longest_pause=0.01)
 KNOWN = "urn:li:dataset:(urn:li:dataPlatform:athena,c.d.t,PROD)"
@@ -212,11 +213,13 @@ def test_what_others_run_is_told_and_unmanaged_ingestion_is_a_finding(tmp_path: 
     """`datahub ingest` typed by somebody, or by a cron nobody sees."""
     request(gms, "snowflake")
     request(gms, "cli-1234", executor="__datahub_cli_")
+    info = {"name": "[CLI] glue [nightly]", "type": "glue", "config": {"recipe": "{}", "executorId": "__datahub_cli_"}}
+    gms.aspects.put("urn:li:dataHubIngestionSource:cli-1234", "dataHubIngestionSourceInfo", info)
     with made(tmp_path, gms) as here:
         found = look(here, gms)
 
     assert found[0].rank is Rank.POSSIBLE
-    assert found[0].what.startswith("cli-1234 is ingested by `datahub ingest` outside")
+    assert found[0].what.startswith("glue [nightly] is ingested by `datahub ingest` outside")
     assert "others ingested snowflake last at 2026-01-01 00:00:00 UTC: SUCCEEDED" in lines(found)
 
 
@@ -234,6 +237,34 @@ def test_nothing_automated_is_a_finding_until_the_schedule_is_enabled(tmp_path: 
     assert before[0].mend == "headgate triggers enable glue-schedule"
     assert {one.rank for one in after} == {Rank.NOTE}
     assert "cron(0 0/6 * * ? *) (UTC)" in lines(after)
+
+
+def test_a_schedule_whose_last_run_failed_is_a_finding(tmp_path: Path) -> None:
+    """With its error and its last success; runs for some tables say nothing of it, and a success ends it."""
+    with made(tmp_path, None) as here:
+        here.ended(here.started("glue-metadata"))
+        here.ended(here.started("glue-metadata"), RunState.FAILED, "there is no secret\nGMS_URL")
+        here.ended(here.taken(here.gate.start("glue-metadata", arguments={"--tables": "a.b"}, actor="")))
+        found = look(here, None)[0]
+        here.ended(here.started("glue-metadata"))
+        after = look(here, None)
+
+    assert found.rank is Rank.LIKELY
+    assert found.what.endswith("cron(0 0/6 * * ? *) (UTC), and its last run ended FAILED")
+    assert "there is no secret GMS_URL" in found.evidence
+    assert "last success: 20" in found.evidence
+    assert found.mend.startswith("headgate runs show jr_")
+    assert {one.rank for one in after} == {Rank.NOTE}
+
+
+def test_a_datahub_that_verifies_nobody_is_not_told_to_take_another_token(tmp_path: Path) -> None:
+    """As its quickstart is: no token is wrong there, and none is any good."""
+    with FakeGms(auth=False) as open_to_all, made(tmp_path, open_to_all) as here:
+        open_to_all.define_property(PROPERTY)
+        found = look(here, open_to_all)[0]
+
+    assert (found.rank, found.what[:24]) == (Rank.POSSIBLE, "DataHub verifies nobody:")
+    assert found.mend.startswith("start DataHub's GMS and frontend with METADATA_SERVICE_AUTH_ENABLED=true")
 
 
 def test_schedules_on_aws_and_in_crontabs_are_found(tmp_path: Path) -> None:

@@ -100,7 +100,10 @@ LINKED = {
         ),
     ],
     "owner": [table("real", {"Columns": columns("int", "struct<a:date>"), "Location": "s3://b/real"})],
-    "shared": [table("t", {"Columns": columns("string")}, DatabaseName="theirs", CatalogId="999999999999")],
+    "shared": [
+        table("t", {"Columns": columns("string")}, DatabaseName="theirs", CatalogId="999999999999"),
+        table("to nobody", {"Columns": columns("string")}, TargetTable={}),
+    ],
 }
 LINKS = {"own": {}, "owner": {}, "shared": {"TargetDatabase": {"CatalogId": "999999999999", "DatabaseName": "theirs"}}}
 
@@ -124,7 +127,7 @@ def test_resource_links_are_followed(tmp_path: Path, options: dict[str, Any]) ->
     if not options:
         assert len(linked) == 4
         assert {title for title, _ in told(pipeline)["warnings"]} != set()
-        assert len(aspects(ours, "schemaMetadata")) == 4
+        assert len(aspects(ours, "schemaMetadata")) == 5
 
 
 def over_rest(kind: str, gms: FakeGms, **options: Any) -> tuple[Said, Pipeline]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headgate.errors import Invalid
 from headgate.recipes.awsing import with_session
-from headgate.recipes.targeted import check, narrowed, read_tables
+from headgate.recipes.targeted import check, missing, narrowed, read_tables
 
 ARN = "arn:aws:iam::123456789012:role/reads-glue"
 
@@ -122,3 +122,13 @@ def test_roles_are_assumed_under_the_runs_name(role: Any, named: Any) -> None:
 def test_a_recipe_without_settings_has_no_role() -> None:
     """Such a recipe stays as it is."""
     assert with_session({"source": {"type": "demo-data"}}, "run") == {"source": {"type": "demo-data"}}
+
+
+def test_tables_that_were_not_found_are_counted() -> None:
+    """By what the source counted; another version's report says nothing."""
+    report = {"source": {"report": {"aspects": {"dataset": {"container": 1, "status": 1}, "container": {"status": 1}}}}}
+
+    assert missing(report, ["a.b", "a.c", "a.d"]) == 2
+    assert missing(report, ["a.b"]) == 0
+    assert missing({"source": {"report": {"aspects": {}}}}, ["a.b"]) == 1
+    assert missing({"source": {"report": {}}}, ["a.b"]) == 0

@@ -151,11 +151,12 @@ def test_why_a_run_was_refused_is_a_word() -> None:
 
 
 def test_the_environment_gives_what_it_may() -> None:
-    """By names with *; an empty variable is none; and our own key is never given."""
-    environ = {"DB_A": "1", "DB_B": "2", "OTHER": "3", "EMPTY": "", "HEADGATE_SECRETS_KEY": "key"}
+    """By names with *; what is private is never empty, and what is not may be; our own key is never given."""
+    environ = {"DB_A": "1", "DB_B": "2", "OTHER": "3", "DB_PASSWORD": "", "HEADGATE_SECRETS_KEY": "key"}
     names = list(environ)
 
-    assert Environment(("DB_*", "EMPTY"), environ=environ).find(names, until=1) == {"DB_A": "1", "DB_B": "2"}
+    assert Environment(("AWS_*",), environ={"AWS_ROLE": ""}).find(["AWS_ROLE"], until=1) == {"AWS_ROLE": ""}
+    assert Environment(("DB_*",), environ=environ).find(names, until=1) == {"DB_A": "1", "DB_B": "2"}
     assert Environment(("*",), environ=environ).find(names, until=1) == {"DB_A": "1", "DB_B": "2", "OTHER": "3"}
     assert Environment(("HEADGATE_*",), environ=environ).find(names, until=1) == {}
     assert Environment(("DB_*",), environ=environ).where(["OTHER"]) == (

@@ -20,6 +20,7 @@ from headgate.settings import Settings
 from headgate.settings.record import ProviderKind
 
 _PROPERTY: Final = "urn:li:structuredProperty:"
+_AUTH: Final = "METADATA_SERVICE_AUTH_ENABLED"
 _SET: Final = "set DATAHUB_GMS_TOKEN to a token that is valid (DataHub: Settings > Access Tokens)"
 
 
@@ -106,6 +107,15 @@ def rights(settings: Settings, client: GmsClient) -> Iterator[Finding]:
     try:
         identity = client.identify(Credential(authorization=shown))
     except NotAuthenticated as error:
+        if _AUTH in str(error):
+            yield Finding(
+                Rank.POSSIBLE,
+                "DataHub verifies nobody: its metadata service takes any token, and none at all",
+                f"{_AUTH} is off there. Headgate writes to it all the same; who clicks is known by a session of"
+                " DataHub's frontend alone",
+                f"start DataHub's GMS and frontend with {_AUTH}=true, then {_SET}",
+            )
+            return
         yield Finding(Rank.BROKEN, "DataHub does not take Headgate's own token", str(error), _SET)
         return
     except Unavailable as error:

@@ -19,6 +19,7 @@ from headgate.doctor.places import Places, Regular
 from headgate.doctor.records import Doc, Records, moment, told, word
 from headgate.errors import Forbidden, HeadgateError, Invalid, Unavailable
 from headgate.recipes import text
+from headgate.recipes.targeted import TABLES
 from headgate.recipes.twice import Aim, aim_of, aim_of_text, same
 from headgate.recipes.values import Environment
 from headgate.settings import Settings
@@ -31,6 +32,9 @@ _CLI: Final = "__datahub_cli_"  #: the executor that `datahub ingest` itself nam
 _WORDS: Final = ("datahub", "metadata", "ingest")
 #: What a line of a crontab holds that ingests.
 _TYPED: Final = ("datahub ingest", "headgate run")
+_FAILED: Final = frozenset({"FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
+_LAST: Final = 50  #: of a job's runs, among which its last success is looked for
+_ERROR: Final = 300  #: characters of a run's error
 
 
 def examine(
@@ -48,14 +52,15 @@ def examine(
     `away`: DataHub does not answer. `actor`: as whom Headgate itself writes there, a URN.
     """
     regular: list[Regular] = []
+    names: dict[str, str] = {}
     found = [
         *_ours(records, settings, places.environ, regular),
-        *_sources(client, regular),
+        *_sources(client, regular, names),
         *_on_glue(clients, regular),
         *_on_eventbridge(clients, regular),
         *_crontabs(places.crontabs, regular),
         *files.examine(places.look_in, regular),
-        *(() if away else _recent(records)),
+        *(() if away else _recent(records, names)),
         *(() if away else unmanaged.examine(records, actor, of_datahub=client is not None)),
         *log_groups.examine(places.log_groups, clients, datetime.now(UTC)),
         *containers.examine(settings, places.environ),
@@ -96,29 +101,34 @@ def _ours(
             where = f"Headgate's trigger {trigger['name']}"
             if watch is not None:
                 regular.append(Regular(where, "", trigger["enabled"]))
-                yield _on_changes(where, trigger, job)
+                when = f"when tables of {watch['name']} change"
+                yield _ingests(records, trigger, job, when, f"it looks each {watch['every']:g} s")
                 continue
             kind, aim = _read_by(settings, job, environ)
             regular.append(Regular(where, kind, trigger["enabled"], aim, bool(trigger["unless_datahub_schedules"])))
-            last = job["last_run"]
-            yield Finding(
-                Rank.NOTE,
-                f"{where} ingests: {job['name']}, {trigger['schedule']} ({trigger['timezone']})"
-                + ("" if trigger["enabled"] else ", disabled"),
-                f"next at {told(moment(trigger['next_tick']))}; last run: "
-                + (f"{last['state']} at {told(moment(last['ended_at'] or last['created_at']))}" if last else "none"),
-                "" if trigger["enabled"] else f"headgate triggers enable {word(trigger['name'])}",
-            )
+            when = f"{trigger['schedule']} ({trigger['timezone']})"
+            yield _ingests(records, trigger, job, when, f"next at {told(moment(trigger['next_tick']))}")
 
 
-def _on_changes(where: str, trigger: Doc, job: Doc) -> Finding:
-    """It ingests what changes, which nobody does twice."""
+def _ingests(records: Records, trigger: Doc, job: Doc, when: str, following: str) -> Finding:
+    """A trigger of ours that ingests, and how its job did last. Runs that were for some tables only prove nothing."""
+    what = f"Headgate's trigger {trigger['name']} ingests: {job['name']}, {when}"
+    whole = [one for one in records.runs(job=str(job["name"]), most=_LAST) if TABLES not in one["arguments"]]
+    last = next((one for one in whole if one["ended_at"]), whole[0] if whole else None)
+    how = "last run: " + (
+        f"{last['state']} at {told(moment(last['ended_at'] or last['created_at']))}" if last else "none"
+    )
+    if not trigger["enabled"]:
+        return Finding(Rank.NOTE, f"{what}, disabled", how, f"headgate triggers enable {word(trigger['name'])}")
+    if last is None or last["state"] not in _FAILED:
+        return Finding(Rank.NOTE, what, f"{following}; {how}")
+    good = next((one for one in whole if one["state"] == "SUCCEEDED"), None)
+    since = f"last success: {told(moment(good['ended_at']))}" if good else "no success"
     return Finding(
-        Rank.NOTE,
-        f"{where} ingests: {job['name']}, when tables of {trigger['catalog']['name']} change"
-        + ("" if trigger["enabled"] else ", disabled"),
-        f"it looks each {trigger['catalog']['every']:g} s",
-        "" if trigger["enabled"] else f"headgate triggers enable {word(trigger['name'])}",
+        Rank.LIKELY,
+        f"{what}, and its last run ended {last['state']}",
+        f"{following}; {how}, {since}; {' '.join(str(last['error'] or last['detail']).split())[:_ERROR]}",
+        f"headgate runs show {last['id']}; when that is mended: headgate runs retry {last['id']}",
     )
 
 
@@ -131,7 +141,8 @@ def _read_by(settings: Settings, job: Doc, environ: Mapping[str, str]) -> tuple[
     return text.part_types(recipe)["source"][0].removeprefix("headgate-"), aim_of(recipe, Environment(environ))
 
 
-def _sources(client: GmsClient | None, regular: list[Regular]) -> Iterator[Finding]:
+def _sources(client: GmsClient | None, regular: list[Regular], names: dict[str, str]) -> Iterator[Finding]:
+    """Those with a schedule. `names` takes what each one, scheduled or not, is called, by the last part of its URN."""
     if client is None:
         return
     try:
@@ -141,6 +152,8 @@ def _sources(client: GmsClient | None, regular: list[Regular]) -> Iterator[Findi
         return
     for one in map(record, sequence(found.get("ingestionSources"))):
         schedule = record(one.get("schedule"))
+        if one.get("name"):
+            names[str(one.get("urn")).rpartition(":")[2]] = str(one["name"]).removeprefix("[CLI] ")
         where = f"DataHub's ingestion source {one.get('name') or one.get('urn')}"
         if not schedule.get("interval"):
             continue
@@ -154,7 +167,7 @@ def _sources(client: GmsClient | None, regular: list[Regular]) -> Iterator[Findi
         )
 
 
-def _recent(records: Records) -> Iterator[Finding]:
+def _recent(records: Records, names: Mapping[str, str]) -> Iterator[Finding]:
     """What others ran lately, and what of it nobody's schedule explains."""
     try:
         found = records.external(most=_RECENT)
@@ -165,16 +178,18 @@ def _recent(records: Records) -> Iterator[Finding]:
     for one in found:
         newest.setdefault(str(one["job"]), one)
     for name, one in newest.items():
-        by_hand = one.get("executor") == _CLI
-        at = told(moment(one["started_at"] or one["created_at"]))
+        by_hand, failed = one.get("executor") == _CLI, one["state"] in _FAILED
+        at, shown = told(moment(one["started_at"] or one["created_at"])), names.get(name, name)
         yield Finding(
-            Rank.POSSIBLE if by_hand else Rank.NOTE,
-            f"{name} is ingested by `datahub ingest` outside of DataHub and Headgate: by hand, or a cron nobody sees"
+            Rank.POSSIBLE if by_hand or failed else Rank.NOTE,
+            f"{shown} is ingested by `datahub ingest` outside of DataHub and Headgate: by hand, or a cron nobody sees"
             if by_hand
-            else f"others ingested {name} last at {at}: {one['state']}",
+            else f"others ingested {shown} last at {at}: {one['state']}",
             f"{one['id']}, {one['state']} at {at}, asked for by {one['cause']['actor'] or 'nobody known'}",
             "declare its recipe as a job with a SCHEDULED trigger in headgate.yaml, then: headgate apply"
             if by_hand
+            else f"its log is in DataHub: Ingestion > Sources > {shown}"
+            if failed
             else "",
         )
 

@@ -29,7 +29,8 @@ def renamed(table: Wire, database: Wire, catalog_id: str | None) -> Wire:
     }
     whose = database.get("CatalogId") or catalog_id
     own = {"DatabaseName": database["Name"], **({"CatalogId": whose} if whose else {})}
-    return {**table, "TargetTable": table.get("TargetTable") or link, **own}
+    linked = table.get("TargetTable")  # an empty one is one to the other source, too
+    return {**table, "TargetTable": link if linked is None else linked, **own}
 
 
 class Links:

@@ -96,6 +96,9 @@ def _ingest(
         result = reporting.result_of(pipeline, mask)
         if tables:
             result |= {"tables": list(tables), "note": targeted.NOTE}
+            if gone := targeted.missing(result, tables):
+                result["missing"] = gone
+                say(f"{gone} of {len(tables)} tables are not in the catalog, or the recipe's patterns leave them out")
         reporting.leave(folder / records.RESULT, result)
     if code:
         error = reporting.failure_of(result) or "the ingestion ended with failures"

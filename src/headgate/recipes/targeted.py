@@ -76,6 +76,16 @@ def narrowed(document: text.Document, tables: Sequence[str]) -> text.Document:
     return {**document, "source": {**source, "config": config}}
 
 
+def missing(result: Mapping[str, Any], tables: Sequence[str]) -> int:
+    """How many of the tables a run did not come across, by what its source counted; 0 where that cannot be told."""
+    try:
+        counted: Any = result["source"]["report"]["aspects"]
+        found = counted.get("dataset", {}).get("container", 0)  # each table and view has one, and nothing else does
+        return max(0, len(tables) - int(found))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return 0  # another version's report
+
+
 def _pattern(own: Any, names: Sequence[str]) -> text.Document:
     """Exactly these names, less those that the recipe's own pattern does not allow: deny wins over allow."""
     given: text.Document = cast("text.Document", own) if isinstance(own, dict) else {}

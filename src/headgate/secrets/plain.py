@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from headgate.errors import Invalid, SecretsDenied, Unavailable
-from headgate.secrets.resolving import LARGEST, as_text
+from headgate.secrets.resolving import LARGEST, PRIVATE, as_text
 
 #: Ours: no recipe ever gets the key to all the others.
 RESERVED = "HEADGATE_"
@@ -18,7 +18,11 @@ RESERVED = "HEADGATE_"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The variables that `allow` names, with * and ? as in file names. An empty one counts as not set."""
+    """The variables that `allow` names, with * and ? as in file names.
+
+    An empty one counts as not set where its name says that it is private: nobody means an empty password. Of others
+    it is their value, as it is to `datahub ingest`: `AWS_ROLE=` says to do without a role.
+    """
 
     allow: Sequence[str] = ("*",)
     own_only: bool = False
@@ -30,7 +34,8 @@ class Environment:
         return "the environment" + (f" (which may not be asked for {', '.join(kept)})" if kept else "")
 
     def find(self, names: Sequence[str], *, until: float) -> Mapping[str, str]:  # noqa: ARG002 - it takes no time
-        return {name: value for name in names if self._allowed(name) and (value := self.environ.get(name))}
+        found = {name: self.environ[name] for name in names if name in self.environ and self._allowed(name)}
+        return {name: value for name, value in found.items() if value or not PRIVATE.search(name)}
 
     def _allowed(self, name: str) -> bool:
         return not name.startswith(RESERVED) and any(fnmatchcase(name, one) for one in self.allow)

@@ -20,6 +20,7 @@ HeadgateError
 └── EngineError             an engine could not do what it was asked
     ├── EngineRefused         for good: the same call will fail again
     └── EngineUnavailable     not now: the same call may work later
+        └── EngineInDoubt         … and an earlier one may have been done all the same
 """
 
 from __future__ import annotations
@@ -146,3 +147,7 @@ class EngineRefused(EngineError):
 
 class EngineUnavailable(EngineError):
     """Not now: the same call may work later."""
+
+
+class EngineInDoubt(EngineUnavailable):
+    """Not now, and an earlier call of a start may have been done all the same: nobody heard its answer."""

@@ -63,6 +63,7 @@ class Engine(Protocol):
         Raises:
             EngineRefused: it can never start (bad target, missing script); the run FAILS without a retry.
             EngineUnavailable: not now; the run waits and is offered again.
+            EngineInDoubt: not now, and it may have been started; it counts as being started, and is offered again.
         """
         ...
 
@@ -118,12 +119,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The engine could not start it now: back into the queue, without counting as an attempt."""
+    """The engine could not start it now: back into the queue, without counting as an attempt.
+
+    `held`: it may run there all the same, so it stays STARTING and keeps its place; the dispatcher asks again.
+    """
 
     run: RunId
     attempt: int
     why: str
     not_before: float
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

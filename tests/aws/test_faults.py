@@ -31,6 +31,13 @@ def said(code: str, status: int, *, message: str = "words", **headers: str) -> w
         (said("502", 502), FaultKind.AWAY, True),
         (said("301", 301), FaultKind.AWAY, True),
         (said("ExpiredTokenException", 400), FaultKind.EXPIRED, False),
+        (
+            said("InvalidSignatureException", 403, message="Signature expired: it is now earlier"),
+            FaultKind.CLOCK,
+            False,
+        ),
+        (said("InvalidSignatureException", 403, message="The signature does not match"), FaultKind.DENIED, False),
+        (said("RequestTimeTooSkewed", 403), FaultKind.CLOCK, False),
         (said("AccessDeniedException", 400), FaultKind.DENIED, False),
         (said("com.amazonaws#AccessDeniedException", 400), FaultKind.DENIED, False),
         (said("EntityNotFoundException", 400), FaultKind.MISSING, False),

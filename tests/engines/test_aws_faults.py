@@ -16,7 +16,7 @@ from fakes.aws import FakeAws
 from headgate.aws import Clients
 from headgate.engines.glue import GlueEngine
 from headgate.engines.step_functions import StepFunctionsEngine
-from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.errors import EngineInDoubt, EngineRefused, EngineUnavailable
 from headgate.model import Json, RunState
 from headgate.ports import Engine, Order
 
@@ -90,8 +90,8 @@ def test_what_was_there_and_is_not_any_more_is_lost(
 def test_a_stop_while_it_starts_stops_it(states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder) -> None:
     """A stop when the start's reply was lost finds the execution and ends it; a late start changes nothing."""
     asked = order(machine(fake_aws, "lasts"))
-    fake_aws.fault("StartExecution", "lost", 3)
-    with pytest.raises(EngineUnavailable):
+    fake_aws.fault("StartExecution", "lost")
+    with pytest.raises(EngineInDoubt):
         states.start(asked)
     states.stop(asked, grace=0)
     ending = told.wait_ended(asked.attempt_id)
@@ -112,6 +112,35 @@ def test_a_name_that_somebody_else_took_is_refused(
     other = StepFunctionsEngine(tmp_path / "elsewhere", Recorder())
     with pytest.raises(EngineRefused, match="the input of another run"):
         other.start(asked)
+
+
+def test_a_name_that_is_taken_and_not_shown_yet_is_waited_for(
+    states: StepFunctionsEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """ExecutionAlreadyExists, while DescribeExecution lags behind, is no refusal; nor is it that we may not look."""
+    fake_aws.lag = 0.1
+    asked = order(machine(fake_aws, "succeeds"))
+    other = StepFunctionsEngine(tmp_path / "elsewhere", Recorder(), quickest=3600)
+    handle = other.start(asked)
+    other.close()
+    fake_aws.executions[handle].body = {**fake_aws.executions[handle].body, "traceHeader": "other"}
+    fake_aws.fault("DescribeExecution", "denied", 2)
+
+    assert insist(states, asked) == handle
+    assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"status": "SUCCEEDED", "startDate": 1e300, "stopDate": True, "output": 7, "outputDetails": ["x"]},
+        {"status": ["SUCCEEDED"]},
+        {"status": "FAILED", "stopDate": "yesterday", "error": {"a": 1}, "cause": None, "outputDetails": None},
+    ],
+)
+def test_an_event_that_is_none_hurts_nobody(states: StepFunctionsEngine, detail: dict[str, Any]) -> None:
+    """Whatever a message calls a status change, nothing is raised into the door that brought it."""
+    assert not states.noticed("arn:aws:states:us-east-1:123456789012:execution:a:b", detail)
 
 
 def test_an_event_ends_the_run_without_a_look(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:

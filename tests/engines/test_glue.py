@@ -11,8 +11,8 @@ import pytest
 from fakes.aws import FakeAws
 
 from headgate.engines.glue import PLANTED, GlueEngine
-from headgate.engines.glue.seen import read_run
-from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.engines.glue.seen import console_link, read_run
+from headgate.errors import EngineInDoubt, EngineRefused, EngineUnavailable
 from headgate.model import RunState, StoredObject
 from headgate.supervision.logs import read_log
 
@@ -155,6 +155,93 @@ def test_logs_that_may_not_be_read_are_said_once(
     text = read_log(tmp_path / "logs", asked.attempt_id)[0]
     assert text.count("cannot be read from here") == 1
     assert fake_aws.count("GetLogEvents") == 1
+
+
+def test_a_start_that_was_killed_is_given_time_to_show(engine: GlueEngine, fake_aws: FakeAws, tmp_path: Path) -> None:
+    """A server killed as it asked for the start left no answer; the next one waits for what Glue does not show yet."""
+    fake_aws.lag = 0.15
+    asked = order({"job_name": "lasts"})
+    home = tmp_path / "of the killed"
+    killed = GlueEngine(home, Recorder(), quickest=3600)
+    handle = killed.start(asked)
+    killed.close()
+    (home / "logs" / asked.attempt_id / "far").unlink()  # it was killed before it could note the answer
+    following = GlueEngine(home, Recorder(), quickest=0.02, doubt=5)
+    found: list[str] = []
+
+    def start() -> bool:
+        try:
+            found.append(following.start(asked))
+        except EngineInDoubt:
+            return False
+        return True
+
+    try:
+        assert not start(), "it did not wait"
+        until(start, "the run to be found")
+    finally:
+        following.close()
+
+    assert found == list(fake_aws.runs) == [handle]
+
+
+def test_a_stop_finds_what_is_not_shown_yet(engine: GlueEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """A start whose answer was lost is stopped once Glue shows it, and STOPPED is not said before."""
+    fake_aws.lag = 0.15
+    asked = order({"job_name": "lasts"})
+    fake_aws.fault("StartJobRun", "lost")
+    with pytest.raises(EngineInDoubt):
+        engine.start(asked)
+    engine.stop(asked, grace=0)
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert ending.state is RunState.STOPPED
+    assert [one.stopped is not None for one in fake_aws.runs.values()] == [True]
+
+
+def test_the_log_is_where_the_run_says(engine: GlueEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """A Python shell's run writes elsewhere; what came last, and much of it, is fetched when it is over, too."""
+    fake_aws.log_group, fake_aws.log_page = "/aws-glue/python-jobs", 2
+    asked = order({"job_name": "lasts"})
+    handle = engine.start(asked)
+    fake_aws.logs["/aws-glue/python-jobs/output", handle] = [f"line {number}." for number in range(40)]
+    fake_aws.let_go()
+    told.wait_ended(asked.attempt_id)
+    text = read_log(tmp_path / "logs", asked.attempt_id)[0]
+
+    assert [text.count(f"line {number}.\n") for number in range(40)] == [1] * 40
+    assert f"its log on AWS: stream {handle} of /aws-glue/python-jobs/output" in text
+
+
+def test_logs_that_cannot_be_read_now_keep_nobody_waiting(
+    engine: GlueEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
+) -> None:
+    """While CloudWatch is away runs are looked at all the same, it is left alone, and the log says what is missing."""
+    fake_aws.fault("GetLogEvents", "error", 1000)
+    asked = order({"job_name": "lasts"})
+    engine.start(asked)
+    until(lambda: fake_aws.count("GetJobRun") > 5, "some looks")
+    fake_aws.let_go()
+    told.wait_ended(asked.attempt_id)
+
+    assert fake_aws.count("GetLogEvents") == 1
+    assert "not all of its log is here (reading the log" in read_log(tmp_path / "logs", asked.attempt_id)[0]
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+        ("us-iso-east-1", ""),
+        ("", ""),
+    ],
+)
+def test_the_console_of_a_partition(region: str, host: str) -> None:
+    """The link goes to the console of the region's own partition; where that is not known there is none."""
+    link = console_link(region, "a b", "jr_1")
+    assert link == (f"{host}gluestudio/home?region={region}#/job/a%20b/run/jr_1" if host else "")
 
 
 def test_what_glue_is_asked(engine: GlueEngine, fake_aws: FakeAws) -> None:

@@ -10,7 +10,7 @@ from fakes.aws import FakeAws
 from headgate.aws import Clients
 from headgate.engines.lambda_ import LambdaEngine
 from headgate.engines.lambda_ import engine as lambda_engine
-from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.errors import EngineInDoubt, EngineRefused, EngineUnavailable
 from headgate.model import RunState
 from headgate.settings.load import load
 from headgate.supervision.logs import read_log
@@ -149,3 +149,41 @@ def test_only_so_many_are_waited_for(
     told.wait_ended(first.attempt_id)
 
     assert len(fake_aws.invocations) == 1
+
+
+def test_a_function_that_was_waited_for_is_not_asked_twice(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """A server that dies while it waits for a quick function left no id: the next one says lost, and asks nobody."""
+    asked = order({"function": "slow", "invocation_type": "RequestResponse"})
+    killed = LambdaEngine(tmp_path, Recorder(), answer_within=0.01)
+    killed.start(asked)
+    killed.close()
+    LambdaEngine(tmp_path, told).start(asked)
+    ending = told.wait_ended(asked.attempt_id)
+
+    assert (ending.state, ending.detail, ending.retryable) == (RunState.FAILED, "lost", True)
+    assert len(fake_aws.invocations) == 1
+
+
+@pytest.mark.parametrize("how", ["Event", "RequestResponse"])
+def test_a_proxys_page_is_no_answer(functions: LambdaEngine, fake_aws: FakeAws, told: Recorder, how: str) -> None:
+    """A page with status 200 that something in between sends is not taken for Lambda's word."""
+    fake_aws.fault("Invoke", "page")
+    asked = order({"function": "lasts", "invocation_type": how})
+    if how == "Event":
+        with pytest.raises(EngineInDoubt):
+            functions.start(asked)
+        assert not told.endings
+    else:
+        functions.start(asked)
+        assert told.wait_ended(asked.attempt_id).detail == "lost"
+
+
+def test_a_stop_in_doubt_says_so(functions: LambdaEngine, fake_aws: FakeAws, told: Recorder) -> None:
+    """Stopped after an invocation whose reply was lost, the run does not say that it never started."""
+    fake_aws.fault("Invoke", "lost")
+    asked = order({"function": "lasts"})
+    with pytest.raises(EngineInDoubt):
+        functions.start(asked)
+    functions.stop(asked, grace=0)
+
+    assert told.wait_ended(asked.attempt_id).detail == "it may have been invoked; Lambda cannot stop a function"

@@ -67,6 +67,8 @@ class FakeAws:
     good_keys: set[str] | None = None  #: None: every key is good; others are expired
     container_key: str = ""  #: what a container's role gets
     full: bool = False  #: the Glue job is at its limit
+    log_group: str = "/aws-glue/jobs"  #: as Glue's runs say it
+    log_page: int = 10_000  #: lines of a log that are handed out at a time
     _faults: dict[str, Fault] = field(default_factory=dict[str, Fault])
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _go: threading.Event = field(default_factory=threading.Event)
@@ -156,7 +158,8 @@ class FakeAws:
             return
         if kind in _INSTEAD:
             status, instead = _INSTEAD[kind]
-            self._answer(request, status, _as_xml(instead) if operation in _OF_STS else instead)
+            html = {"Content-Type": "text/html"} if kind == "page" else None
+            self._answer(request, status, _as_xml(instead) if operation in _OF_STS else instead, html)
             return
         status, answer, headers = self._do(operation, body)
         if kind == "lost":
@@ -328,8 +331,9 @@ class FakeAws:
         if lines is None:
             return _error(400, "ResourceNotFoundException", "The specified log stream does not exist.")
         first = int(str(body.get("nextToken") or "f/0").partition("/")[2])
-        events = [{"timestamp": 0, "message": line, "ingestionTime": 0} for line in lines[first:]]
-        return 200, {"events": events, "nextForwardToken": f"f/{len(lines)}", "nextBackwardToken": "b/0"}, {}
+        page = lines[first : first + self.log_page]
+        events = [{"timestamp": 0, "message": line, "ingestionTime": 0} for line in page]
+        return 200, {"events": events, "nextForwardToken": f"f/{first + len(page)}", "nextBackwardToken": "b/0"}, {}
 
     def _invoke(self, body: dict[str, Any]) -> _Answer:
         fate = body["FunctionName"].partition(":")[0]
@@ -387,7 +391,7 @@ class FakeAws:
         state = {"ABORTED": "STOPPED"}.get(status, status)
         run: dict[str, Any] = {
             "Id": name, "Attempt": 0, "JobName": work.fate, "StartedOn": work.began, "JobRunState": state,
-            "Arguments": work.body.get("Arguments", {}), "GlueVersion": "5.0",
+            "Arguments": work.body.get("Arguments", {}), "GlueVersion": "5.0", "LogGroupName": self.log_group,
         }  # fmt: skip
         if status != "RUNNING":
             run |= {"CompletedOn": work.ended, "ExecutionTime": 7, "DPUSeconds": 14.0}
@@ -418,6 +422,7 @@ _OF_STS: Final = frozenset({"AssumeRole", "GetCallerIdentity"})
 _INSTEAD: Final[Mapping[str, tuple[int, Any]]] = {
     "throttle": (400, {"__type": "ThrottlingException", "message": "Rate exceeded"}),
     "error": (500, {"__type": "InternalServiceException", "message": "we are sorry"}),
+    "page": (200, b"<html><body>Please sign in</body></html>"),
     "html": (502, b"<html><body>Bad Gateway</body></html>"),
     "expired": (400, {"__type": "ExpiredTokenException", "message": "The security token included has expired"}),
     "denied": (400, {"__type": "AccessDeniedException", "message": "User is not authorized to perform this"}),

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import pytest
 
 from headgate.catalog import Catalog
-from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.errors import EngineInDoubt, EngineRefused, EngineUnavailable
+from headgate.flow import dispatch
 from headgate.flow.dispatch import FIRST_PAUSE, Dispatcher
 from headgate.flow.watch import Watch, split_attempt
 from headgate.model import Cause, Job, JobName, Run, RunId, RunState, StoredObject, attempt_id
@@ -186,6 +187,31 @@ def test_an_engine_that_is_away_has_the_run_wait_longer_each_time(world: World) 
         pauses.append(round(postponed.not_before - before))
 
     assert pauses == [FIRST_PAUSE * 2**number for number in range(4)]
+
+
+def test_what_may_have_been_started_is_held_and_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In doubt it does not go back into the queue, where a stop would leave it running; the engine is asked again."""
+    monkeypatch.setattr(dispatch, "FIRST_PAUSE", 0.01)
+    world.engine.raises = EngineInDoubt("no answer")
+    world.dispatcher.start(RUN)
+    until(lambda: len(world.engine.calls) == 2)
+    held = world.ledger.said[0]
+    assert isinstance(held, Postponed)
+    assert (held.held, held.why) == (True, "may have been started: no answer")
+    world.engine.raises = None
+    until(lambda: isinstance(world.ledger.said[-1], Started))
+
+
+def test_a_stop_in_doubt_is_the_engines_to_settle(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not started any more, and the engine finds out whether it was."""
+    monkeypatch.setattr(dispatch, "FIRST_PAUSE", 0.1)
+    world.engine.raises = EngineInDoubt("no answer")
+    world.dispatcher.start(RUN)
+    until(lambda: world.ledger.said)
+    world.dispatcher.stop(RUN)
+    until(lambda: "stop 3" in world.names())
+    time.sleep(0.2)  # as long as it would have taken
+    assert world.names() == ["start", "stop 3"]
 
 
 def test_an_unknown_engine_fails_the_run_and_names_what_there_is(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from headgate.errors import Conflict, NotFound
 from headgate.ledger.store import wait_for
 from headgate.model import NEXT, OCCUPYING, Backoff, RunState
-from headgate.ports import TIMED_OUT, Ended, Ending, Postponed, Progress, Started
+from headgate.ports import TIMED_OUT, Ended, Ending, Postponed, Progress, Started, Stop
 
 from .replica import Replica, Replicas, in_one_batch, job, now, on_object
 
@@ -190,6 +190,22 @@ def test_a_postponed_run_waits_without_counting_an_attempt_and_keeps_its_place(l
     ledger.make_due()
     ledger.end(later)
     assert [one.id for one in ledger.taken()] == [run.id]
+
+
+def test_a_run_that_may_have_been_started_keeps_its_place_and_is_stopped_by_its_engine(ledger: Replica) -> None:
+    """Held, it stays STARTING with the reason; a start clears that, and a stop does not end it on its own."""
+    ledger.declare([job("a", max_concurrent_runs=2)])
+    ledger.ask("a")
+    ledger.ask("a")
+    first, second = ledger.taken()
+    for run in (first, second):
+        wait_for(ledger.ledger.postponed(Postponed(run.id, 0, "may have been started: away", time.time(), held=True)))
+    held = ledger.run(first)
+    assert (held.state, held.detail, held.owner) == (RunState.STARTING, "may have been started: away", ledger.ledger.id)
+    ledger.start(first)
+    assert (ledger.run(first).state, ledger.run(first).detail) == (RunState.RUNNING, "")
+    stopped = wait_for(ledger.ledger.stop(Stop(second.id, "somebody", "enough")))
+    assert stopped.state is RunState.STOPPING
 
 
 # -- ending and retrying

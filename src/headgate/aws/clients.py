@@ -146,6 +146,14 @@ class Clients:
                 return
             more = {"NextToken": str(token)}
 
+    def region(self, named: str = "") -> str:
+        """The region of calls that name this one, or none; "" where it is not known without loading boto3."""
+        return named or self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION") or self._own_region()
+
+    def _own_region(self) -> str:
+        with self._lock:
+            return str(getattr(self._session, "region_name", None) or "")
+
     def forget(self) -> None:
         """Forget every client and all credentials: the next call looks for them again."""
         with self._lock:

@@ -15,6 +15,7 @@ class FaultKind(StrEnum):
     FULL = "full"  #: a limit on what runs at a time; nothing was done
     AWAY = "away"  #: no answer, or a 5xx: it may have been done all the same
     EXPIRED = "expired"  #: the credentials ran out; nothing was done
+    CLOCK = "clock"  #: this machine's clock is not AWS's; nothing was done
     NO_CREDENTIALS = "no credentials"
     DENIED = "denied"
     MISSING = "missing"  #: there is no such thing
@@ -23,7 +24,7 @@ class FaultKind(StrEnum):
 
 
 #: What is worth another try, later.
-LATER: Final = frozenset({FaultKind.THROTTLED, FaultKind.FULL, FaultKind.AWAY, FaultKind.EXPIRED})
+LATER: Final = frozenset({FaultKind.THROTTLED, FaultKind.FULL, FaultKind.AWAY, FaultKind.EXPIRED, FaultKind.CLOCK})
 
 #: AWS's code -> what it means for us. What is not here goes by its HTTP status: 429, 5xx, the rest.
 CODES: Final[Mapping[str, FaultKind]] = {
@@ -106,13 +107,18 @@ CODES: Final[Mapping[str, FaultKind]] = {
         FaultKind.MISSING,
     ),
     "ExecutionAlreadyExists": FaultKind.EXISTS,
+    "RequestTimeTooSkewed": FaultKind.CLOCK,
 }
+
+#: How AWS begins to say that a signature's time is not its own; the code is that of any bad signature.
+_SKEWED: Final = ("Signature expired", "Signature not yet current")
 
 _NO_ANSWER: Final = "what came is no answer of AWS's"
 _HINTS: Final[Mapping[FaultKind, str]] = {
     FaultKind.DENIED: "give the credentials in use the permission, or name a role_arn that has it",
     FaultKind.NO_CREDENTIALS: "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run where there is a role",
     FaultKind.EXPIRED: "the credentials ran out; renew them where they come from",
+    FaultKind.CLOCK: "the clock of this machine is wrong: compare `date -u`, and have it set by NTP",
 }
 
 
@@ -125,6 +131,7 @@ class Fault:
     message: str
     doing: str
     wait: float = 0.0  #: seconds AWS asked us to wait
+    answered: bool = True  #: AWS said so itself; else nobody heard an answer of it
 
     @property
     def later(self) -> bool:
@@ -156,10 +163,10 @@ def _answered(response: Mapping[str, Any], doing: str) -> Fault:
     meta = response.get("ResponseMetadata") or {}
     code = str(said.get("Code") or "Unknown").rpartition("#")[2]
     status = int(meta.get("HTTPStatusCode") or 0)
-    kind = CODES.get(code) or _by_status(status)
     message = str(said.get("Message") or f"HTTP {status}")[:1000]
+    kind = FaultKind.CLOCK if message.startswith(_SKEWED) else CODES.get(code) or _by_status(status)
     if code == str(status) and message.startswith("{"):  # botocore's way with an error of which half has come
-        return Fault(FaultKind.AWAY, "ResponseParserError", _NO_ANSWER, doing)
+        return no_answer(doing)
     return Fault(kind, code, message, doing, _asked_to_wait(meta))
 
 
@@ -175,10 +182,15 @@ def fault_of(error: Exception, doing: str) -> Fault:
         message = "no AWS region: give the job a region, or set AWS_REGION"
         return Fault(FaultKind.REFUSED, name, message, doing)
     if name == "ResponseParserError":  # its text repeats the answer, and that may hold credentials
-        return Fault(FaultKind.AWAY, name, _NO_ANSWER, doing)
+        return no_answer(doing)
     if name in _OURS:
         return Fault(FaultKind.REFUSED, name, str(error)[:1000], doing)
-    return Fault(FaultKind.AWAY, name, str(error)[:1000], doing)
+    return Fault(FaultKind.AWAY, name, str(error)[:1000], doing, answered=False)
+
+
+def no_answer(doing: str) -> Fault:
+    """What came is not from AWS, or not whole."""
+    return Fault(FaultKind.AWAY, "ResponseParserError", _NO_ANSWER, doing, answered=False)
 
 
 #: Said when nobody was there to send it to.

@@ -62,12 +62,17 @@ class RunFiles:
         record = records.read(str(self._folder / attempt_id), _FAR)
         return str(record.get("handle") or "") if record else ""
 
-    def doubt(self, attempt_id: str) -> None:
-        """Remember that a start was asked for, just now, whose reply was lost."""
-        self._write(attempt_id, _DOUBT, {"at": time.time()})
+    def doubt(self, attempt_id: str, *, durable: bool = True) -> None:
+        """Remember that a start is asked for, just now, or that its reply was lost. Not `durable`: a kill, no more."""
+        self._write(attempt_id, _DOUBT, {"at": time.time()}, durable=durable)
+
+    def no_doubt(self, attempt_id: str) -> None:
+        """Nothing was started, for certain."""
+        with contextlib.suppress(OSError):
+            (self._folder / attempt_id / _DOUBT).unlink(missing_ok=True)
 
     def in_doubt(self, attempt_id: str) -> float | None:
-        """Seconds since the last start whose reply was lost; None: there was none."""
+        """Seconds since the last start whose reply nobody heard; None: there was none."""
         record = records.read(str(self._folder / attempt_id), _DOUBT)
         return max(0.0, time.time() - float(record["at"])) if record else None
 
@@ -128,11 +133,11 @@ class RunFiles:
             retryable=bool(record["retryable"]),
         )
 
-    def _write(self, attempt_id: str, name: str, record: records.Record) -> None:
+    def _write(self, attempt_id: str, name: str, record: records.Record, *, durable: bool = True) -> None:
         directory = self._folder / attempt_id
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            records.write(str(directory), name, record)
+            records.write(str(directory), name, record, durable=durable)
         except OSError as error:
             raise EngineUnavailable(f"{directory} cannot be written: {error.strerror}") from error
 

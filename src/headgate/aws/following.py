@@ -20,13 +20,14 @@ import structlog
 from headgate.aws.budget import Budget
 from headgate.aws.faults import Fault, FaultKind
 from headgate.aws.files import RunFiles
-from headgate.errors import EngineError
+from headgate.errors import EngineError, EngineInDoubt, EngineUnavailable
 from headgate.model import TERMINAL, Json, RunState
 from headgate.ports import Ending, Order, Watcher
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE: Final = 60.0  #: seconds between looks while the far side fails
+_NOW: Final = -1e9  #: stops, and what AWS told of, do not queue behind hundreds that are merely due
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Looked:
     detail: str = ""
     result: Mapping[str, Json] = field(default_factory=dict[str, Json])
     retryable: bool = True
+    log: str = ""  #: where the far side keeps its log, if it says so
 
 
 class Far(Protocol):
@@ -65,7 +67,7 @@ class Far(Protocol):
         """Ask it to end. Ended already is no fault."""
         ...
 
-    def follow(self, order: Order, handle: str) -> None:
+    def follow(self, order: Order, handle: str, seen: Looked) -> None:
         """After each look: fetch what there is to fetch, its log for instance."""
         ...
 
@@ -133,7 +135,7 @@ class Follower:
         """Start it by `begin`, or find that it was; answers the handle.
 
         Raises:
-            EngineError: what `begin` raises.
+            EngineError: what `begin` raises; EngineInDoubt while an earlier one may have been done all the same.
         """
         while True:
             with self._changed:
@@ -158,8 +160,11 @@ class Follower:
         try:
             begun = begin()
         except EngineError as error:
-            self._files.say(attempt, f"not started: {error}")
+            in_doubt = self._in_doubt(attempt, for_good=not isinstance(error, EngineUnavailable))
+            self._files.say(attempt, f"{'not known to be started' if in_doubt else 'not started'}: {error}")
             self._not_started(one)
+            if in_doubt:
+                raise EngineInDoubt(str(error)) from error
             raise
         except BaseException:
             self._not_started(one)
@@ -176,10 +181,15 @@ class Follower:
         self._started(one, look_now=begun.found)
         return begun.handle
 
+    def _in_doubt(self, attempt_id: str, *, for_good: bool) -> bool:
+        """Whether an earlier start may have been done; what refuses `for_good` is believed after some patience."""
+        since = self._files.in_doubt(attempt_id)
+        return since is not None and (not for_good or since < self._patience)
+
     def _started(self, one: _Followed, *, look_now: bool = False) -> None:
         with self._changed:
             one.starting -= 1
-            self._plan(one, 0.0 if look_now or one.stop_asked else self._quickest)
+            self._plan(one, _NOW if look_now or one.stop_asked else self._quickest)
 
     def _not_started(self, one: _Followed) -> None:
         with self._changed:
@@ -187,7 +197,7 @@ class Follower:
             if one.starting > 0:
                 return
             if one.stop_asked:
-                self._plan(one, 0.0)  # a reply may have been lost: only the far side knows
+                self._plan(one, _NOW)  # a reply may have been lost: only the far side knows
                 return
             one.over = True
             self._followed.pop(one.order.attempt_id, None)
@@ -203,7 +213,7 @@ class Follower:
             if one.stop_asked:
                 return
             one.stop_asked = True
-            self._plan(one, 0.0)
+            self._plan(one, _NOW)
         self._files.say(order.attempt_id, "a stop was asked for")
 
     def adopt(self, order: Order) -> None:
@@ -225,7 +235,7 @@ class Follower:
             if one is None:
                 return False
             if seen is None:
-                self._plan(one, 0.0)
+                self._plan(one, _NOW)
                 return True
         self._take(one, seen)
         return True
@@ -254,7 +264,7 @@ class Follower:
             self._by_handle[handle] = one.order.attempt_id
 
     def _plan(self, one: _Followed, after: float) -> None:
-        """Look at it in `after` seconds. The lock is held."""
+        """Look at it in `after` seconds; _NOW: before all others. The lock is held."""
         one.due = time.monotonic() + after
         heapq.heappush(self._queue, (one.due, next(self._number), one))
         if self._thread is None and not self._closing:
@@ -307,7 +317,7 @@ class Follower:
         if isinstance(seen, Fault):
             return self._missing(one) if seen.kind is FaultKind.MISSING else self._trouble(one, seen)
         one.failures, one.missing_since, self.problem = 0, None, None
-        self._far.follow(one.order, one.handle)
+        self._far.follow(one.order, one.handle, seen)
         return self._take(one, seen)
 
     def _take(self, one: _Followed, seen: Looked) -> None:
@@ -340,7 +350,8 @@ class Follower:
         """It is not there: not yet (what AWS shows lags behind), never, or not any more."""
         now = time.monotonic()
         one.missing_since = one.missing_since if one.missing_since is not None else now
-        if one.known and now - one.missing_since < self._patience:
+        known = one.known or self._in_doubt(one.order.attempt_id, for_good=True)
+        if known and now - one.missing_since < self._patience:
             with self._changed:
                 self._plan(one, min(self._quickest, self._patience / 4))
             return

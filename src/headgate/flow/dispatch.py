@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import structlog
 
-from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.errors import EngineInDoubt, EngineRefused, EngineUnavailable
 from headgate.model import Job, Run, RunId, RunState, attempt_id
 from headgate.ports import Ended, Ending, Engine, Order, Postponed, RunLedger, Started
 
@@ -41,6 +42,9 @@ class Dispatcher:
             for name, engine in engines.items()
         }
         self._pauses: dict[RunId, float] = {}
+        self._held: dict[
+            RunId, threading.Timer
+        ] = {}  #: those that may have been started, until they are asked for again
 
     def start(self, run: Run) -> None:
         """For `Ledger.on_claimed`; and for a run taken over while STARTING, whose engine finds the first start."""
@@ -58,9 +62,14 @@ class Dispatcher:
 
     def stop(self, run: Run) -> None:
         """For `Ledger.on_stop`. Harmless when repeated."""
+        timer = self._held.pop(run.id, None)
+        if timer is not None:  # it is not to be started any more: the engine finds out whether it was
+            timer.cancel()
         self._submit(run, self._stop)
 
     def close(self) -> None:
+        for timer in list(self._held.values()):
+            timer.cancel()
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -80,6 +89,8 @@ class Dispatcher:
             work(engine, run)
         except EngineRefused as error:
             self._end(run, RunState.FAILED, str(error), detail=error.detail)
+        except EngineInDoubt as error:
+            self._hold(run, str(error))
         except EngineUnavailable as error:
             self._postpone(run, str(error))
         except Exception as error:  # noqa: BLE001 - an engine's bug must end this run, and nobody else's
@@ -108,8 +119,25 @@ class Dispatcher:
         self._ledger.ended(Ended(run.id, run.attempt, ending))
 
     def _postpone(self, run: Run, why: str) -> None:
+        not_before = datetime.now(UTC).timestamp() + self._pause(run, why)
+        self._ledger.postponed(Postponed(run.id, run.attempt, f"engine unavailable: {why}", not_before))
+
+    def _hold(self, run: Run, why: str) -> None:
+        """What may run there is not put back: who stopped it in the queue would leave it running, unseen."""
+        pause = self._pause(run, why)
+        not_before = datetime.now(UTC).timestamp() + pause
+        self._ledger.postponed(Postponed(run.id, run.attempt, f"may have been started: {why}", not_before, held=True))
+        timer = threading.Timer(pause, self._ask_again, (run,))
+        timer.daemon = True
+        self._held[run.id] = timer
+        timer.start()
+
+    def _ask_again(self, run: Run) -> None:
+        if self._held.pop(run.id, None) is not None:
+            self._submit(run, self._start)
+
+    def _pause(self, run: Run, why: str) -> float:
         pause = min(self._pauses.get(run.id, FIRST_PAUSE / 2) * 2, LONGEST_PAUSE)
         self._pauses[run.id] = pause
         _log.warning("engine unavailable", run=run.id, engine=run.engine, why=why, again_in=pause)
-        not_before = datetime.now(UTC).timestamp() + pause
-        self._ledger.postponed(Postponed(run.id, run.attempt, f"engine unavailable: {why}", not_before))
+        return pause

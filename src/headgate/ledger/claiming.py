@@ -64,6 +64,7 @@ _STARTED = (
             (schema.run.c.state == RunState.STOPPING.value, RunState.STOPPING.value), else_=RunState.RUNNING.value
         ),
         external_id=bindparam("b_external_id"),
+        detail=sa.case((schema.run.c.state == RunState.STARTING.value, ""), else_=schema.run.c.detail),
         # the engine knows when its process began, also of one that was taken over; the dispatcher does not
         started_at=sa.case(
             (schema.run.c.started_at < bindparam("b_started_at"), schema.run.c.started_at),
@@ -81,21 +82,19 @@ _PROGRESS = (
     )
     .values(progress=bindparam("b_progress"))
 )
-_POSTPONED = (
-    schema.run.update()
-    .where(
-        schema.run.c.id == bindparam("b_id"),
-        schema.run.c.owner == bindparam("b_owner"),
-        schema.run.c.attempt == bindparam("b_attempt"),
-        schema.run.c.state == RunState.STARTING.value,
-    )
-    .values(
-        state=RunState.WAITING.value,
-        detail=bindparam("b_detail"),
-        owner=None,
-        not_before=bindparam("b_not_before"),
-    )
+_BEING_STARTED = schema.run.update().where(
+    schema.run.c.id == bindparam("b_id"),
+    schema.run.c.owner == bindparam("b_owner"),
+    schema.run.c.attempt == bindparam("b_attempt"),
+    schema.run.c.state == RunState.STARTING.value,
 )
+_POSTPONED = _BEING_STARTED.values(
+    state=RunState.WAITING.value,
+    detail=bindparam("b_detail"),
+    owner=None,
+    not_before=bindparam("b_not_before"),
+)
+_HELD = _BEING_STARTED.values(detail=bindparam("b_detail"))
 _ABANDONED = (
     sa.select(schema.run, sa.func.coalesce(schema.worker.c.until, 0.0).label("until"))
     .outerjoin(schema.worker, schema.worker.c.id == schema.run.c.owner)
@@ -271,20 +270,17 @@ def note_progress(batch: Batch, those: Sequence[Progress], me: str) -> list[None
 
 
 def note_postponed(batch: Batch, those: Sequence[Postponed], me: str) -> list[None]:
-    batch.connection.execute(
-        _POSTPONED,
-        [
-            {
-                "b_id": one.run,
-                "b_owner": me,
-                "b_attempt": one.attempt,
-                "b_detail": one.why,
-                "b_not_before": one.not_before,
-            }
-            for one in those
-        ],
-    )
+    back, held = [one for one in those if not one.held], [one for one in those if one.held]
+    if back:
+        told = [{**_told(one, me), "b_not_before": one.not_before} for one in back]
+        batch.connection.execute(_POSTPONED, told)
+    if held:
+        batch.connection.execute(_HELD, [_told(one, me) for one in held])
     return [None] * len(those)
+
+
+def _told(one: Postponed, me: str) -> dict[str, object]:
+    return {"b_id": one.run, "b_owner": me, "b_attempt": one.attempt, "b_detail": one.why}
 
 
 def due_jobs(connection: sa.Connection, now: float) -> set[str]:

@@ -79,7 +79,7 @@ ARN: Final = Key(
 )
 REGION: Final = Key(
     name="region",
-    kind=pattern("an AWS region such as us-east-1", r"[a-z]{2}(-[a-z]+)+-\d"),
+    kind=pattern("an AWS region such as us-east-1", r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}"),
     default="",
     shown="`aws.lambda_region`",
     description="The AWS region of a Lambda function that is given by its bare name.",

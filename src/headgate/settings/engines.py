@@ -39,7 +39,7 @@ _VARIABLE: Final = pattern(
 )
 _REGION: Final = _optional(
     "region",
-    pattern("an AWS region such as us-east-1", r"[a-z]{2}(-[a-z]+)+-\d"),
+    pattern("an AWS region such as us-east-1", r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}"),
     "The AWS region; by default the one AWS's own settings name. A region in an ARN wins.",
 )
 #: How a job's calls to AWS are made: where, and as whom.

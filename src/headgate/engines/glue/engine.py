@@ -12,9 +12,10 @@ from typing import Any, Final
 from headgate.aws import Begun, Clients, Fault, FaultKind, Follower, Looked, Place, RunFiles, payload_of, refuse
 from headgate.aws.clients import place_of
 from headgate.aws.faults import CODES
-from headgate.engines.glue.logs import GROUPS, LogFollower
+from headgate.engines.glue.logs import LogFollower
 from headgate.engines.glue.seen import PLANTED, console_link, is_ours, read_run, time_of
 from headgate.errors import EngineRefused, EngineUnavailable
+from headgate.model import TERMINAL
 from headgate.ports import Order, Watcher
 
 _LONGEST_TIMEOUT: Final = 10_080  #: minutes; Glue takes no more
@@ -99,6 +100,7 @@ class GlueEngine:
             raise EngineUnavailable(
                 f"the reply to an earlier start of {name} was lost; Glue is given {self._doubt:g} s to show what it did"
             )
+        self._files.doubt(order.attempt_id, durable=False)  # killed now, the next start gives Glue its time, too
         answer = self._clients.call(
             place, "glue", "start_job_run", _request(order, name, arguments),
             doing=f"job {order.job.name!r}: starting the Glue job {name}",
@@ -106,16 +108,17 @@ class GlueEngine:
         if isinstance(answer, Fault):
             if answer.maybe_done:
                 self._files.doubt(order.attempt_id)
+            else:
+                self._files.no_doubt(order.attempt_id)
             refuse(answer)
         self._note(order, name, str(answer["JobRunId"]))
         return Begun(str(answer["JobRunId"]), time_of(None))
 
     def _note(self, order: Order, name: str, run: str) -> None:
         self._files.note(order.attempt_id, run)
-        link = console_link(_region(order, self._region), name, run)
+        link = console_link(self._clients.region(_region(order, self._region)), name, run)
         if link:
             self._files.say(order.attempt_id, f"see {link}")
-        self._files.say(order.attempt_id, f"its log on AWS: stream {run} of {' and '.join(GROUPS)}")
 
 
 class _JobRuns:
@@ -168,7 +171,7 @@ class _JobRuns:
         name = _name(order)
         doing = f"stopping the run {handle} of the Glue job {name}"
         said = self._clients.call(
-            self._place(order), "glue", "batch_stop_job_run", {"JobName": name, "JobRunIds": [handle]},
+            self._place(order, by_name=True), "glue", "batch_stop_job_run", {"JobName": name, "JobRunIds": [handle]},
             doing=doing, attempts=2,
         )  # fmt: skip
         if isinstance(said, Fault):
@@ -180,11 +183,14 @@ class _JobRuns:
                 return Fault(CODES[code], code, str(detail.get("ErrorMessage") or ""), doing)
         return None  # other errors say that it is over already: the look will see how
 
-    def follow(self, order: Order, handle: str) -> None:
-        self._logs.fetch(self._place(order), order.attempt_id, handle)
+    def follow(self, order: Order, handle: str, seen: Looked) -> None:
+        over = seen.state in TERMINAL
+        self._logs.fetch(self._place(order), order.attempt_id, handle, base=seen.log, over=over)
 
-    def _place(self, order: Order) -> Place:
-        return place_of(order.job.target, region=_region(order, self._region))
+    def _place(self, order: Order, *, by_name: bool = False) -> Place:
+        """Looks share one session of a role."""
+        attempt = order.attempt_id if by_name else ""
+        return place_of(order.job.target, region=_region(order, self._region), attempt_id=attempt)
 
 
 def job_of(order: Order) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from headgate.aws import Looked
+from headgate.aws.console import console_of
 from headgate.model import Json, RunState
 
 #: The argument that carries the attempt's id.
@@ -53,7 +54,8 @@ def read_run(said: Mapping[str, Any]) -> Looked:
     state = STATES.get(words, RunState.RUNNING)  # a state they have and we do not know is not over
     if state is RunState.RUNNING:
         more = str(said.get("StateDetail") or "")
-        return Looked(state=state, words=f"{words} ({more})" if more else words, at=time_of(said.get("StartedOn")))
+        words = f"{words} ({more})" if more else words
+        return Looked(state=state, words=words, at=time_of(said.get("StartedOn")), log=_log_of(said))
     error = str(said.get("ErrorMessage") or "")[:4000]
     if not error and state in (RunState.FAILED, RunState.ERROR):
         waited = "it waited in Glue's queue longer than it may" if words == "EXPIRED" else ""
@@ -66,6 +68,7 @@ def read_run(said: Mapping[str, Any]) -> Looked:
         error=None if state in (RunState.SUCCEEDED, RunState.STOPPED) else error or None,
         result=result,
         retryable=not any(piece in error for piece in FOR_GOOD),
+        log=_log_of(said),
     )
 
 
@@ -74,13 +77,16 @@ def is_ours(said: Mapping[str, Any], attempt_id: str) -> bool:
     return bool((said.get("Arguments") or {}).get(PLANTED) == attempt_id)
 
 
+def _log_of(said: Mapping[str, Any]) -> str:
+    return str(said.get("LogGroupName") or "")
+
+
 def time_of(value: object) -> datetime:
     return value.astimezone(UTC) if isinstance(value, datetime) else datetime.now(UTC)
 
 
 def console_link(region: str, job: str, run: str) -> str:
     """Return the page of a job's run in the AWS console; "" where the region is not known."""
-    if not region:
-        return ""
-    page = f"https://{region}.console.aws.amazon.com/gluestudio/home?region={region}"
-    return f"{page}#/job/{quote(job, safe='')}/run/{quote(run, safe='')}"
+    host = console_of(region)
+    page = f"#/job/{quote(job, safe='')}/run/{quote(run, safe='')}"
+    return f"{host}/gluestudio/home?region={region}{page}" if host else ""

@@ -15,9 +15,10 @@ import structlog
 
 from headgate.aws import Clients, Fault, RunFiles, payload_of, payload_text, refuse
 from headgate.aws.clients import place_of
+from headgate.aws.faults import no_answer
 from headgate.engines.lambda_.answer import ending_of, log_tail
 from headgate.engines.lambda_.target import LARGEST, Invocation, Target, read_target
-from headgate.errors import Conflict, EngineUnavailable, NotFound, Unavailable
+from headgate.errors import Conflict, EngineInDoubt, EngineUnavailable, NotFound, Unavailable
 from headgate.model import Json, RunState
 from headgate.ports import Ending, Order, Watcher
 
@@ -25,6 +26,15 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _LONGEST: Final = 930.0  #: seconds; a function may run for 900
 _MOST_WAITED_FOR: Final = 64  #: invocations whose answers are waited for at a time, a thread each
+
+
+_GONE: Final = "whoever waited to hear from the function is gone; what the function did is not known"
+
+
+def _of_lambda(answer: Mapping[str, Any], *, waits: bool) -> bool:
+    """Whether it is Lambda that answered, and no proxy's page: 202 to an event, and never HTML."""
+    headers: Mapping[str, str] = answer["ResponseMetadata"].get("HTTPHeaders") or {}
+    return answer.get("StatusCode") == (200 if waits else 202) and "html" not in headers.get("content-type", "")
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +46,7 @@ class _Invoked:
     text: str
     answer: Future[dict[str, Any] | Fault] = field(default_factory=Future[dict[str, Any] | Fault])
     handle: str = ""
+    before: bool = False  #: an earlier call may have invoked it: nobody heard its answer
 
 
 class Tokens(Protocol):
@@ -105,6 +116,8 @@ class LambdaEngine:
             if one is None and settled is None and target.callback and (handle := self._files.noted(attempt)):
                 self._watcher.running(attempt, handle, datetime.now(UTC))
                 return handle
+            if one is None and settled is None and target.invocation is Invocation.REQUEST_RESPONSE:
+                settled = self._forgotten(attempt)
             mine = one is None and settled is None
             if one is None and settled is None:
                 if len(self._invoked) >= _MOST_WAITED_FOR:
@@ -135,6 +148,8 @@ class LambdaEngine:
                 self._files.settle(attempt, ending)
             elif order.run.external_id is None:
                 detail = "stopped before it started"
+                if self._files.in_doubt(attempt) is not None:
+                    detail = "it may have been invoked; Lambda cannot stop a function"
                 ending = Ending(state=RunState.STOPPED, at=datetime.now(UTC), detail=detail, retryable=False)
                 self._files.settle(attempt, ending)
             else:
@@ -175,6 +190,15 @@ class LambdaEngine:
         return attempt
 
     # -- invoking
+
+    def _forgotten(self, attempt: str) -> Ending | None:
+        """The end of an invocation whose answer was waited for by a server that died. It is not made again."""
+        return self._lost(attempt, _GONE) if self._files.in_doubt(attempt) is not None else None
+
+    def _lost(self, attempt: str, error: str) -> Ending:
+        ending = Ending(state=RunState.FAILED, at=datetime.now(UTC), error=error, detail="lost")
+        self._files.settle(attempt, ending)
+        return ending
 
     def _needs_token(self, attempt: str, target: Target) -> bool:
         with self._lock:
@@ -220,8 +244,12 @@ class LambdaEngine:
     def _call(self, one: _Invoked) -> dict[str, Any] | Fault:
         target, order = one.target, one.order
         waits = target.invocation is Invocation.REQUEST_RESPONSE
+        doing = f"job {order.job.name!r}: invoking the function {target.function}"
         self._files.say(order.attempt_id, f"invoking {target.function} ({target.invocation})")
-        return self._clients.call(
+        one.before = self._files.in_doubt(order.attempt_id) is not None
+        if not one.before:
+            self._files.doubt(order.attempt_id, durable=False)
+        answer = self._clients.call(
             place_of(order.job.target, region=target.region or self._region, attempt_id=order.attempt_id),
             "lambda",
             "invoke",
@@ -232,24 +260,17 @@ class LambdaEngine:
                 **({"LogType": "Tail"} if waits else {}),
                 **({"Qualifier": target.qualifier} if target.qualifier else {}),
             },
-            doing=f"job {order.job.name!r}: invoking the function {target.function}",
+            doing=doing,
             read=_LONGEST if waits else None,
             stream="Payload" if waits else "",
         )
+        return answer if isinstance(answer, Fault) or _of_lambda(answer, waits=waits) else no_answer(doing)
 
     def _answered(self, one: _Invoked, answer: dict[str, Any] | Fault) -> None:
         attempt = one.order.attempt_id
         at = datetime.now(UTC)
         if isinstance(answer, Fault):
-            self._files.say(attempt, f"not invoked: {answer}")
-            with self._lock:
-                self._invoked.pop(attempt, None)
-                late = bool(one.handle)
-                one.answer.set_result(answer)
-            if late:
-                ending = Ending(state=RunState.FAILED, at=at, error=str(answer), detail="lost", retryable=answer.later)
-                self._files.settle(attempt, ending)
-                self._end(one, ending)
+            self._not_invoked(one, answer)
             return
         ending: Ending | None = None
         if one.target.invocation is Invocation.REQUEST_RESPONSE:
@@ -273,6 +294,28 @@ class LambdaEngine:
         if ending is not None:
             self._end(one, ending)
 
+    def _not_invoked(self, one: _Invoked, fault: Fault) -> None:
+        attempt = one.order.attempt_id
+        self._files.say(attempt, f"{'not known to be invoked' if fault.maybe_done else 'not invoked'}: {fault}")
+        if not (one.before or fault.maybe_done):
+            self._files.no_doubt(attempt)
+        # the answer of a function that is waited for was lost, and with it what the function did: not twice
+        waited = one.target.invocation is Invocation.REQUEST_RESPONSE and fault.maybe_done and not fault.answered
+        ending: Ending | None = None
+        with self._lock:
+            if one.handle or waited:
+                ending = Ending(
+                    state=RunState.FAILED, at=datetime.now(UTC), error=str(fault), detail="lost", retryable=fault.later
+                )
+                self._files.settle(attempt, ending)
+                one.handle = one.handle or attempt
+            elif one.target.invocation is Invocation.REQUEST_RESPONSE:
+                self._files.no_doubt(attempt)  # AWS itself said that it did not work; it may be asked again
+            self._invoked.pop(attempt, None)
+            one.answer.set_result(fault)
+        if ending is not None:
+            self._end(one, ending)
+
     def _handle(self, one: _Invoked) -> str:
         """Wait a little for the request id."""
         try:
@@ -285,7 +328,9 @@ class LambdaEngine:
                 one.handle = attempt
             self._watcher.running(attempt, attempt, datetime.now(UTC))
             return attempt
-        if isinstance(answer, Fault):
+        if isinstance(answer, Fault) and not one.handle:
+            if answer.later and (one.before or answer.maybe_done) and one.target.invocation is Invocation.EVENT:
+                raise EngineInDoubt(str(answer))
             refuse(answer)
         return one.handle
 
@@ -307,10 +352,7 @@ class LambdaEngine:
         kind = order.job.target.get("invocation_type") or Invocation.EVENT  # of a deleted job nothing is known
         if kind == Invocation.EVENT and not order.job.target.get("callback"):
             return Ending(state=RunState.SUCCEEDED, at=now, detail="dispatched")
-        error = "whoever waited to hear from the function is gone; what the function did is not known"
-        ending = Ending(state=RunState.FAILED, at=now, error=error, detail="lost")
-        self._files.settle(order.attempt_id, ending)
-        return ending
+        return self._lost(order.attempt_id, _GONE)
 
     def _end(self, one: _Invoked, ending: Ending) -> None:
         self._tell(one.order.attempt_id, ending)

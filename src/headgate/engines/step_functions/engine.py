@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from headgate.aws import Begun, Clients, Fault, FaultKind, Follower, Looked, RunFiles, payload_of, payload_text, refuse
 from headgate.aws.clients import Place, place_of
@@ -17,7 +17,7 @@ from headgate.engines.step_functions.names import (
     read_machine,
 )
 from headgate.engines.step_functions.seen import read_execution
-from headgate.errors import EngineRefused
+from headgate.errors import EngineRefused, EngineUnavailable
 from headgate.model import RunState
 from headgate.ports import Ending, Order, Watcher
 
@@ -92,8 +92,9 @@ class StepFunctionsEngine:
             detail: the event's `detail`. Where it says too little (an output that was left out), the execution is
                 looked at at once.
         """
-        left_out = (detail.get("outputDetails") or {}).get("included") is False
-        enough = detail.get("status") is not None and not left_out
+        about: Any = detail.get("outputDetails")
+        left_out = isinstance(about, dict) and cast("dict[str, Any]", about).get("included") is False
+        enough = isinstance(detail.get("status"), str) and not left_out
         return self._follower.noticed(execution, read_execution(detail) if enough else None)
 
     def _begin(self, order: Order, arn: str, text: str, what: str) -> Begun:
@@ -101,14 +102,19 @@ class StepFunctionsEngine:
         if ":express:" in noted:  # nothing there tells a second start from the first: our own note does
             return Begun(noted, datetime.now(UTC), found=True, ending=_dispatched(datetime.now(UTC)))
         place = place_of(order.job.target, region=read_machine(arn).region, attempt_id=order.attempt_id)
+        before = self._files.in_doubt(order.attempt_id) is not None
+        if not before:  # so that a stop after a kill knows that it may be there
+            self._files.doubt(order.attempt_id, durable=False)
         answer = self._clients.call(
             place, "stepfunctions", "start_execution",
-            {"stateMachineArn": arn, "name": execution_name(order.attempt_id), "input": text}, doing=what, attempts=2,
+            {"stateMachineArn": arn, "name": execution_name(order.attempt_id), "input": text}, doing=what,
         )  # fmt: skip
         if isinstance(answer, Fault):
-            if answer.kind is not FaultKind.EXISTS:
-                refuse(answer)
-            return self._adopted(order, arn, place, text)
+            if answer.kind is FaultKind.EXISTS:
+                return self._adopted(order, arn, place, text)
+            if not (before or answer.maybe_done):
+                self._files.no_doubt(order.attempt_id)
+            refuse(answer)
         handle = str(answer["executionArn"])
         self._files.note(order.attempt_id, handle)
         self._files.say(order.attempt_id, f"see {console_link(handle)}")
@@ -123,8 +129,13 @@ class StepFunctionsEngine:
             doing=f"job {order.job.name!r}: looking at the execution {handle}, which exists already",
         )  # fmt: skip
         if isinstance(said, Fault):
+            if said.kind is FaultKind.MISSING:  # what DescribeExecution shows lags behind
+                raise EngineUnavailable(f"{said}; it was started and is not shown yet")
+            if said.kind is FaultKind.DENIED:  # its name is ours alone: it runs, and looking at it says what is missing
+                return Begun(handle, datetime.now(UTC), found=True)
             refuse(said)
         if not _same_run(said.get("input"), text):
+            self._files.no_doubt(order.attempt_id)
             raise EngineRefused(
                 f"job {order.job.name!r}: there is an execution {handle} with the input of another run; "
                 "it was not started by this Headgate"
@@ -153,19 +164,20 @@ class _Executions:
 
     def stop(self, order: Order, handle: str) -> Fault | None:
         said = self._clients.call(
-            self._seen_from(order, handle), "stepfunctions", "stop_execution",
+            self._seen_from(order, handle, by_name=True), "stepfunctions", "stop_execution",
             {"executionArn": handle, "error": "Headgate.Stopped", "cause": _CAUSE},
             doing=f"stopping the execution {handle}", attempts=2,
         )  # fmt: skip
         return said if isinstance(said, Fault) else None
 
-    def follow(self, order: Order, handle: str) -> None:
+    def follow(self, order: Order, handle: str, seen: Looked) -> None:
         """An execution has no log of its own."""
 
     @staticmethod
-    def _seen_from(order: Order, handle: str) -> Place:
-        """The execution's own region, also when its job was changed or deleted meanwhile."""
-        return place_of(order.job.target, region=handle.split(":")[3])
+    def _seen_from(order: Order, handle: str, *, by_name: bool = False) -> Place:
+        """The execution's own region, also when its job was changed or deleted meanwhile. Looks share one session."""
+        attempt = order.attempt_id if by_name else ""
+        return place_of(order.job.target, region=handle.split(":")[3], attempt_id=attempt)
 
 
 def machine_of(order: Order) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from headgate.aws.console import console_of
 from headgate.errors import EngineRefused
 
 _LONGEST: Final = 80
@@ -63,7 +64,5 @@ def console_link(execution: str) -> str:
         return ""
     region = parts[3]
     page = "express-executions" if parts[5] == "express" else "v2/executions"
-    host = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}.get(
-        parts[1], "console.aws.amazon.com"
-    )
-    return f"https://{region}.{host}/states/home?region={region}#/{page}/details/{quote(execution, safe=':')}"
+    host = console_of(region)
+    return f"{host}/states/home?region={region}#/{page}/details/{quote(execution, safe=':')}" if host else ""

@@ -85,6 +85,7 @@ def _readable(cause: str) -> str:
 def _time(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value.astimezone(UTC)
-    if isinstance(value, int | float):  # an event of EventBridge: milliseconds
+    # an event of EventBridge: milliseconds; what is no time of this millennium is nobody's
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e14:
         return datetime.fromtimestamp(value / 1000, UTC)
     return None

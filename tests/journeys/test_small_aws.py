@@ -316,7 +316,7 @@ def test_a_functions_log_is_in_its_own_group(headgate: Served) -> None:
     # as Lambda prints it: once, and from the handler on
     assert lines[1:3] == ["[ERROR] KeyError: 'no such column'", "Traceback (most recent call last):"]
     assert "handlers.py" in lines[3]
-    assert len(lines) == 8, lines
+    assert len(lines) == 7, lines
     found = client.filter_log_events(logGroupName="/aws/lambda/fails", filterPattern="REPORT")["events"]
     assert found[-1]["logStreamName"].partition("[")[2].startswith("$LATEST]")
     run = runs_of(headgate.app, "function:fails")[-1]

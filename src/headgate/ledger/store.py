@@ -1,6 +1,6 @@
-"""This file is where the ledger is put together: what everyone else sees of it.
+"""This file is where the ledger is put together: what everyone else sees of it, and all that changes it.
 
-Writes answer a Future that is done once they are durable; reads use connections of their own.
+Writes answer a Future that is done once they are durable. Reads are those of `Reader`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -30,24 +29,21 @@ from headgate.ledger import (
     glue,
     housekeeping,
     migrate,
-    reading,
 )
 from headgate.ledger.accepting import Ask, Receipt
 from headgate.ledger.catalogs import Change, Declaration, Does
 from headgate.ledger.claiming import Claim
 from headgate.ledger.ending import Endings
 from headgate.ledger.housekeeping import Letter
+from headgate.ledger.reader import Reader
 from headgate.ledger.writer import Batch, Claimer, Group, Writer
 from headgate.model import (
-    Attempt,
     Event,
-    EventId,
     FiresFor,
     JobName,
     Run,
     RunId,
     RunState,
-    StoredObject,
     Trigger,
     TriggerName,
 )
@@ -75,7 +71,7 @@ def _leave(run: Run, here: bool) -> None:  # noqa: ARG001 - see _ignore
     return
 
 
-class Ledger:
+class Ledger(Reader):
     """The durable record. One per process; every method may be called from any thread.
 
     `claims`: this replica runs jobs: it claims due runs in the transactions that make them due, and hands each to
@@ -92,7 +88,7 @@ class Ledger:
         claims: bool = False,
         place: str = "w",
     ) -> None:
-        self.url = url
+        super().__init__(dialects.open_engine(url), url)
         self.id = f"{place}_{secrets.token_hex(8)}"
         self.claims = claims
         self.lease = lease
@@ -109,7 +105,6 @@ class Ledger:
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours
         self.again: set[str] = set()  #: jobs whose queue another replica held when we looked
         self._again_lock = threading.Lock()
-        self._engine = dialects.open_engine(url)
         # the lease is not to wait for a connection behind people who look at lists
         self._lease_engine = dialects.open_engine(url, connections=1)
         self._catalog = Catalog.of(0, (), ())
@@ -160,7 +155,7 @@ class Ledger:
         """What is wrong with the file, or None. SQLite only; PostgreSQL looks after itself."""
         if not self.on_sqlite:
             return None
-        with self._reading() as connection:
+        with self.looking() as connection:
             answer = str(connection.exec_driver_sql("pragma quick_check(1)").scalar())
         return None if answer == "ok" else answer
 
@@ -264,13 +259,13 @@ class Ledger:
         return self._catalog
 
     def refresh(self) -> Catalog:
-        with self._reading() as connection:
+        with self.looking() as connection:
             if catalogs.version(connection) != self._catalog.version:
                 self._catalog = catalogs.read(connection)
         return self._catalog
 
     def plan(self, declared: Declaration) -> list[Change]:
-        with self._reading() as connection:
+        with self.looking() as connection:
             return catalogs.plan(connection, declared)
 
     def apply(
@@ -312,109 +307,17 @@ class Ledger:
             lambda batch: catalogs.note(batch, actor=actor, action=action, subject=subject, reason=reason)
         )
 
-    # -- reading
-
-    def run(self, name: str) -> Run:
-        """The run of this id, ours or the engine's. Raises NotFound."""
-        with self._reading() as connection:
-            return reading.find_run(connection, name)
-
-    def runs(
-        self,
-        *,
-        job: str | None = None,
-        state: RunState | None = None,
-        trigger: str | None = None,
-        before: int | None = None,
-        limit: int = 50,
-    ) -> reading.Page[Run]:
-        wanted = reading.RunFilter(job=job, state=state, trigger=trigger)
-        with self._reading() as connection:
-            dialects.begin_looking(connection)
-            return reading.list_runs(connection, wanted, before=before, limit=limit)
-
-    def live_runs(self) -> list[Run]:
-        with self._reading() as connection:
-            return reading.live_runs(connection)
-
-    def last_runs(self, jobs: Sequence[JobName]) -> dict[JobName, Run]:
-        with self._reading() as connection:
-            dialects.begin_looking(connection)
-            return reading.last_runs(connection, jobs)
-
-    def durations(self, job: str) -> list[float]:
-        """How long the job's newest successful runs took, in seconds."""
-        with self._reading() as connection:
-            return reading.durations(connection, job)
-
-    def attempts(self, run: Run) -> list[Attempt]:
-        with self._reading() as connection:
-            return reading.attempts(connection, run)
-
-    def manifest(self, run: RunId) -> list[StoredObject] | None:
-        with self._reading() as connection:
-            return reading.manifest(connection, run)
-
-    def events(
-        self, wanted: reading.EventFilter, *, before: int | None = None, limit: int = 50
-    ) -> reading.Page[reading.DecidedEvent]:
-        with self._reading() as connection:
-            return reading.list_events(connection, wanted, before=before, limit=limit)
-
-    def event(self, name: EventId) -> reading.DecidedEvent:
-        with self._reading() as connection:
-            return reading.find_event(connection, name)
-
-    def decisions(
-        self,
-        *,
-        trigger: str | None = None,
-        run: str | None = None,
-        outcome: str | None = None,
-        before: int | None = None,
-        limit: int = 50,
-    ) -> reading.Page[reading.DatedDecision]:
-        with self._reading() as connection:
-            return reading.list_decisions(
-                connection, trigger=trigger, run=run, outcome=outcome, before=before, limit=limit
-            )
-
-    def decision(self, seq: int) -> reading.DatedDecision:
-        with self._reading() as connection:
-            return reading.find_decision(connection, seq)
-
-    def audit(self, *, before: int | None = None, limit: int = 50) -> reading.Page[reading.AuditEntry]:
-        with self._reading() as connection:
-            return reading.list_audit(connection, before=before, limit=limit)
-
-    def counts(self) -> Mapping[str, Mapping[str, int]]:
-        with self._reading() as connection:
-            return reading.counts(connection)
-
-    def last_ticks(self) -> dict[TriggerName, datetime]:
-        with self._reading() as connection:
-            return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.last_ticks(connection).items()}
-
-    def not_begun(self) -> dict[TriggerName, datetime]:
-        """The scheduled triggers that never had a first start, and since when each is there or active."""
-        with self._reading() as connection:
-            return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.not_begun(connection).items()}
-
-    def created(self) -> dict[TriggerName, datetime]:
-        with self._reading() as connection:
-            return {name: datetime.fromtimestamp(at, UTC) for name, at in catalogs.created(connection).items()}
+    # -- keeping order
 
     def look(self, now: float) -> tuple[set[str], float | None, list[RunId], list[Run]]:
         """For the sweep: jobs with due runs, when the next falls due, our overdue runs, our runs to be stopped."""
-        with self._reading() as connection:
+        with self.looking() as connection:
             return (
                 claiming.due_jobs(connection, now),
                 claiming.next_due(connection),
                 claiming.overdue(connection, self.id, now),
                 claiming.stopping(connection, self.id),
             )
-
-    # -- keeping order
 
     def beat(self) -> None:
         """Prolong our lease, on a connection of its own."""
@@ -425,10 +328,6 @@ class Ledger:
     def resign(self) -> None:
         with self._changing() as connection:
             housekeeping.resign(connection, self.id)
-
-    def workers(self) -> list[dict[str, Any]]:
-        with self._reading() as connection:
-            return housekeeping.workers(connection)
 
     def tell(self, messages: Sequence[Message]) -> Future[None]:
         """Put messages into the outbox; of one channel and subject they are delivered in this order."""
@@ -441,11 +340,6 @@ class Ledger:
     def write_knowing(self, work: Callable[[Batch, Catalog], T | Exception]) -> Future[T]:
         """`write`, with the catalog as of the transaction."""
         return self._write(lambda batch: work(batch, self._current(batch)))
-
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """Look at something on a connection of its own."""
-        with self._reading() as connection:
-            return work(connection)
 
     def take_letters(self, *, most: int, hold: float, busy: Sequence[str] = ()) -> Future[list[Letter]]:
         return self._write(lambda batch: housekeeping.take_letters(batch, most=most, hold=hold, busy=busy))
@@ -464,10 +358,6 @@ class Ledger:
 
     def not_delivered(self, letter: Letter, error: str, not_before: float) -> Future[None]:
         return self._write(lambda batch: housekeeping.not_delivered(batch, letter, error, not_before))
-
-    def outbox(self) -> tuple[int, float | None, str | None]:
-        with self._reading() as connection:
-            return housekeeping.outbox_state(connection)
 
     def forget(self, before: float) -> Future[tuple[int, list[str]]]:
         return self._write(lambda batch: housekeeping.forget(batch, before))
@@ -543,14 +433,6 @@ class Ledger:
         with self._again_lock:
             again, self.again = self.again, set()
         return again
-
-    @contextmanager
-    def _reading(self) -> Generator[Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except (DBAPIError, PoolTimeout) as error:
-            raise dialects.explain_failure(error, self.url) from error
 
     @contextmanager
     def _changing(self) -> Generator[Connection]:

@@ -87,7 +87,11 @@ def test_without_a_word_about_jobs_the_other_source_reads_them() -> None:
     assert isinstance(source, GlueSource)
 
 
-@pytest.mark.parametrize("options", [{"no_such_option": 1}, {"env": "NOWHERE"}, {"platform": "hive"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"no_such_option": 1}, {"env": "NOWHERE"}, {"profiling": {"misspelt": 1}}, {"platform": "hive"}],
+    ids=str,
+)
 def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     """By name, and before anything is read."""
     with pytest.raises(ValidationError, match=next(iter(options))):

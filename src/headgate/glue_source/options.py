@@ -16,7 +16,7 @@ from datahub.ingestion.run.pipeline_config import FlagsConfig
 from datahub.ingestion.source.aws.aws_common import AwsSourceConfig
 from datahub.ingestion.source.state.stale_entity_removal_handler import StatefulStaleMetadataRemovalConfig
 from datahub.ingestion.source.state.stateful_ingestion_base import StatefulIngestionConfigBase
-from pydantic import Field
+from pydantic import Field, field_validator
 
 PLATFORMS: Final = ("glue", "athena")
 
@@ -72,6 +72,16 @@ class GlueOptions(
     resolve_resource_link_schema: bool = True
     target_platform_configs: dict[str, Instance] = Field(default_factory=dict)
     catalog_to_platform_instance: dict[str, Instance] = Field(default_factory=dict)
+
+    @field_validator("profiling")
+    @classmethod
+    def _as_theirs(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What is switched off must be right all the same: a misspelt key is no profile once it is switched on."""
+        if given:
+            from datahub.ingestion.source.glue_profiling_config import GlueProfilingConfig  # noqa: PLC0415 - seldom
+
+            GlueProfilingConfig.model_validate(given)
+        return given
 
 
 def beyond(options: GlueOptions, flags: FlagsConfig) -> list[str]:

@@ -156,6 +156,7 @@ def test_a_function_that_was_waited_for_is_not_asked_twice(fake_aws: FakeAws, to
     asked = order({"function": "slow", "invocation_type": "RequestResponse"})
     killed = LambdaEngine(tmp_path, Recorder(), answer_within=0.01)
     killed.start(asked)
+    until(lambda: fake_aws.invocations, "the invocation")
     killed.close()
     LambdaEngine(tmp_path, told).start(asked)
     ending = told.wait_ended(asked.attempt_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import resource
 import sys
 import threading
 import time
@@ -19,12 +20,13 @@ from headgate.errors import EngineRefused, EngineUnavailable, NotFound
 from headgate.job import Lake
 from headgate.model import Json, RunState, StoredObject
 from headgate.ports import Ending, Order
-from headgate.processes import environment
+from headgate.supervision import private
 
 from .orders import Recorder, order, until
 
-SECRET = "hunter2-hunter2"
-ENVIRON = {**os.environ, "WAREHOUSE_PASSWORD": SECRET, "OTHER_PASSWORD": "not-for-jobs", "LC_TEST": "C"}
+SECRET, URL_PASSWORD = "hunter2-hunter2", "url-p4ssw0rd"
+ENVIRON = {**os.environ, "WAREHOUSE_PASSWORD": SECRET, "OTHER_PASSWORD": "not-for-jobs", "LC_TEST": "C",
+           "LAKE_URL": f"postgres://me:{URL_PASSWORD}@host/db", "PIN_TOKEN": "4711471147114711"}  # fmt: skip
 
 
 class Local:
@@ -123,7 +125,52 @@ def test_which_names_call_their_value_a_secret() -> None:
     secret = ["DB_PASSWORD", "PGPASSWORD", "API_KEY", "APIKEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "KEY"]
     secret += ["TLS_PASSPHRASE", "SLACK_CREDENTIALS", "db_passwd"]
     plain = ["AWS_ACCESS_KEY_ID", "USER", "KEYBOARD", "MONKEYS", "DATABASE", "KEY_COLUMN", "REGION"]
-    assert environment.private([*secret, *plain]) == secret
+    assert private.names(dict.fromkeys([*secret, *plain], "anything")) == secret
+    held = {"DATABASE_URL": "postgres://me:p%40ss@host/db", "SEVERAL": "http://h:80/a tcp://u:p/w@h", "URL": "s3://b/a"}
+    assert private.names(held) == ["DATABASE_URL", "SEVERAL"]
+    assert private.texts(held, held) == ["p%40ss", "p@ss", "p/w"]
+    assert private.texts({"USE_TOKEN": "True", "TOKEN": ""}, ["USE_TOKEN", "TOKEN", "PASSWORD"]) == []
+
+
+LEFT = """import json, os, sys
+def leave(context=None):
+    password = os.environ["WAREHOUSE_PASSWORD"]
+    told = {"password": password, "rows": 3, password: [4711471147114711]}
+    for name in ("HEADGATE_RESULT", "HEADGATE_PROGRESS"):
+        with open(os.environ[name], "w") as file:
+            json.dump({**told, "path": os.environ["LAKE_URL"]}, file)
+    raise ValueError("cannot log in with " + password + " at " + os.environ["LAKE_URL"])
+"""
+
+
+@pytest.mark.parametrize("kind", [{"run": "left.leave"}, {"command": ["python", "-c", "import left; left.leave()"]}])
+def test_what_a_job_leaves_behind_is_masked(local: Local, kind: Mapping[str, Json]) -> None:
+    """Its result, progress, error and log, in memory and on disk; also the password of a URL, and a number."""
+    local.write("left.py", LEFT)
+    ending, log = local.run({**kind, "env": ["WAREHOUSE_PASSWORD", "LAKE_URL", "PIN_TOKEN"]})
+
+    assert ending.result == {"password": "****", "rows": 3, "****": ["****"], "path": "postgres://me:****@host/db"}
+    assert "cannot log in with **** at postgres://me:****@host/db" in (ending.error or "")
+    written = [file for file in local.home.rglob("*") if file.is_file()]
+    assert [str(file) for file in written for text in (SECRET, URL_PASSWORD) if text in file.read_text("utf-8")] == []
+    assert "Traceback" in log
+
+
+@pytest.fixture
+def cores() -> Iterator[None]:
+    """Who starts us wants cores, as large as they may be."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+@pytest.mark.usefixtures("cores")
+def test_a_job_leaves_no_core_file(local: Local) -> None:
+    """What was in its memory is on no disk after a crash, unless it raises the limit itself."""
+    code = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+
+    assert local.run({"command": ["python", "-c", code]})[1].strip() in ("0", "1")
 
 
 def test_no_secret_is_written_to_disk_or_argv(local: Local) -> None:

@@ -494,7 +494,7 @@ def test_a_log_without_secrets_costs_next_to_nothing() -> None:
 
 
 def test_many_and_long_secrets_cost_little_more_than_one() -> None:
-    """A key of a thousand lines and fifty passwords: made in no time, and a log is read as fast as it can be written."""
+    """A key of a thousand lines and fifty passwords: made in no time, and a log is read as fast as it is written."""
     chosen = random.Random(11)
     key = "\n".join("".join(chosen.choices(string.ascii_letters, k=64)) for _ in range(1000))
     words = ["".join(chosen.choices(string.ascii_letters, k=20)) for _ in range(50)]

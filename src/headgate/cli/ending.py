@@ -51,6 +51,7 @@ def code_of(error: BaseException) -> ExitCode:
 
 def main() -> NoReturn:
     """The command `headgate`: reads the arguments of this process and ends it."""
+    cores.forbid()
     sys.exit(run(sys.argv[1:]))
 
 

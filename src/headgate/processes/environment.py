@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 _ALLOWED: Final = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV"})
-_PRIVATE: Final = re.compile(r"secret|token|passw(?:or)?d|passphrase|credential|(?:^|_|[a-z])key$", re.IGNORECASE)
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -26,11 +24,6 @@ def ordinary(environ: Mapping[str, str], *, python: str = sys.executable) -> dic
     if own not in folders:
         folders.insert(0, own)
     return {**allowed, "PATH": os.pathsep.join(folders), "PYTHONUNBUFFERED": "1"}
-
-
-def private(names: Iterable[str]) -> list[str]:
-    """Those of the names that say that their value is a secret: DB_PASSWORD, API_KEY, AWS_SESSION_TOKEN."""
-    return [name for name in names if _PRIVATE.search(name)]
 
 
 def named(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

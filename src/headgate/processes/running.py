@@ -14,7 +14,8 @@ from headgate.job import write_manifest
 from headgate.ports import Order, Watcher
 from headgate.processes import environment
 from headgate.processes.ending import ending_of
-from headgate.supervision import logs, records
+from headgate.processes.hiding import Hiding
+from headgate.supervision import logs, private, records
 from headgate.supervision.launching import Launchers
 from headgate.supervision.runs import Exit, Work
 from headgate.supervision.supervisor import Supervisor
@@ -53,7 +54,8 @@ class Processes:
         launchers = Launchers(
             folder / "launchers.log", self.ordinary, python=python, warm_idle=warm_idle, cgroups=cgroups
         )
-        self._supervisor = Supervisor(folder, _Told(watcher), launchers)
+        self._hiding = Hiding()
+        self._supervisor = Supervisor(folder, _Told(watcher, self._hiding), launchers)
 
     def start(self, order: Order, make: Callable[[Path], Work]) -> str:
         """Start what `make` makes of the run directory, which has the order's files by then; answers its handle.
@@ -71,7 +73,13 @@ class Processes:
             work = make(directory)
         except OSError as error:
             raise EngineUnavailable(f"{directory} cannot be written: {error.strerror}") from error
-        return self._supervisor.start(work)
+        secret = [value for name, value in work.secrets.items() if name not in work.plain]
+        self._hiding.learn(order.attempt_id, [*secret, *private.texts(work.environ, work.masked)])
+        try:
+            return self._supervisor.start(work)
+        except BaseException:
+            self._hiding.forget(order.attempt_id)
+            raise
 
     def begun(self, order: Order) -> str | None:
         """The handle of an earlier start, followed from here on; None where there was none."""
@@ -85,7 +93,9 @@ class Processes:
     def stop(self, order: Order, *, grace: float) -> None:
         self._supervisor.stop(order.attempt_id, grace=grace)
 
-    def adopt(self, order: Order) -> None:
+    def adopt(self, order: Order, named: Mapping[str, str] | None = None) -> None:
+        """Follow an order that an earlier process started; `named` are the variables its job asks for."""
+        self._hiding.learn(order.attempt_id, private.texts(named or {}, named or ()))
         self._supervisor.adopt(order.attempt_id)
 
     def close(self) -> None:
@@ -111,8 +121,9 @@ class Processes:
 class _Told:
     """Translates what the supervisor tells into what a watcher is told."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, hiding: Hiding) -> None:
         self._watcher = watcher
+        self._hiding = hiding
 
     def running(self, attempt_id: str, handle: str, at: float) -> None:
         self._watcher.running(attempt_id, handle, datetime.fromtimestamp(at, UTC))
@@ -120,9 +131,10 @@ class _Told:
     def progressed(self, attempt_id: str, directory: str) -> None:
         file = Path(directory, records.PROGRESS)
         if file.stat().st_size <= _LARGEST_PROGRESS and (values := records.read(directory, records.PROGRESS)):
-            self._watcher.progressed(attempt_id, values)
+            self._watcher.progressed(attempt_id, self._hiding.value(attempt_id, values))
 
     def ended(self, attempt_id: str, directory: str, end: Exit) -> None:
+        self._hiding.files(attempt_id, Path(directory))
         self._watcher.ended(attempt_id, ending_of(end, Path(directory)))
 
 

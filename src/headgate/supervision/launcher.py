@@ -27,7 +27,7 @@ import sys
 import traceback
 from typing import Any, Final, NamedTuple
 
-from headgate.supervision import records, shim, tree
+from headgate.supervision import cores, records, shim, tree
 
 CONNECTION: Final = 3
 _QUIET: Final = 0.01  #: seconds without anything to do before a spare shim is forked
@@ -220,6 +220,7 @@ def main() -> None:
         os.setsid()
     _close_from(CONNECTION + 1)
     os.set_inheritable(CONNECTION, False)
+    cores.forbid()
     tree.become_subreaper()
     tree.rename_process("headgate-launch")
     sys.path[:0] = config["path"]

@@ -31,7 +31,7 @@ class Work:
     #: environment. What the process writes to its log is masked.
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     plain: Sequence[str] = ()  #: names of those that are no secrets after all, and are not masked
-    masked: Sequence[str] = ()  #: names of variables of `environ` whose values are masked in the log as secrets are
+    masked: Sequence[str] = ()  #: names of variables of `environ` that are masked in the log, see `private`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,10 @@ class _Shim:
         log = starting.open_log(self.directory, str(self.spec.get("note") or ""))
         plain = self.spec.get("plain") or ()
         masked = [value for name, value in self.secrets.items() if name not in plain]
-        masked += [environ[name] for name in self.spec.get("masked") or () if environ.get(name)]
+        if among := self.spec.get("masked"):
+            from headgate.supervision import private  # noqa: PLC0415 -- as below
+
+            masked += private.texts(environ, among)
         if not masked:
             return log
         from headgate.supervision.pumping import Pump  # noqa: PLC0415 -- most shims need none, and stay small

@@ -16,7 +16,7 @@ from headgate.model import Origin
 from headgate.ports import Order, Watcher
 from headgate.processes import Processes, environment
 from headgate.processes.running import time_limit
-from headgate.supervision import logs
+from headgate.supervision import logs, private
 from headgate.supervision.launching import Warm
 from headgate.supervision.runs import Work
 
@@ -76,7 +76,7 @@ class LocalEngine:
         self._processes.stop(order, grace=grace)
 
     def adopt(self, order: Order) -> None:
-        self._processes.adopt(order)
+        self._processes.adopt(order, environment.named(self._environ, read_target(order.job.target).env))
 
     def close(self) -> None:
         self._processes.close()
@@ -125,7 +125,7 @@ class LocalEngine:
             cpu=target.cpu,
             log_limit=target.log_limit or self._log_limit,
             timeout=time_limit(order),
-            masked=environment.private(target.env),
+            masked=private.names(environ),
         )
 
     def _environment(self, order: Order, target: Target, directory: Path) -> dict[str, str]:

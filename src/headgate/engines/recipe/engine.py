@@ -15,11 +15,12 @@ from headgate.engines.recipe.target import Target, read_target
 from headgate.engines.recipe.variables import Handed, Server, handed
 from headgate.errors import CannotUnseal, EngineRefused, EngineUnavailable, Forbidden, Invalid, NotFound, Unavailable
 from headgate.ports import Order, Watcher
-from headgate.processes import Processes, environment
+from headgate.processes import Processes
 from headgate.processes.running import time_limit
 from headgate.recipes import building, entry, targeted, text, warming
 from headgate.recipes.environments import Environments, requirements_of, uv_variables
 from headgate.recipes.values import Environment, Resolver, plain_names, values_of
+from headgate.supervision import private
 from headgate.supervision.launching import Warm
 from headgate.supervision.runs import Work
 
@@ -156,10 +157,11 @@ class RecipeEngine:
         )
         (directory / entry.ORDER).write_text(json.dumps(recipe), "utf-8")
         called = self._called(document, wanted.needed, given)
+        environ = {**given.environ, **called.environ, **self._processes.environ(order, directory)}
         return Work(
             id=order.attempt_id,
             cwd=str(self._project),
-            environ={**given.environ, **called.environ, **self._processes.environ(order, directory)},
+            environ=environ,
             call=called.call,
             arguments=called.arguments,
             warm=called.warm,
@@ -169,7 +171,7 @@ class RecipeEngine:
             timeout=time_limit(order),
             secrets=given.values,
             plain=plain,
-            masked=environment.private(target.env),
+            masked=private.names(environ),
         )
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from headgate.errors import HeadgateError, Invalid, MissingExtra, Unavailable
+from headgate.supervision import cores
 
 DEBUG = "HEADGATE_DEBUG"
 

@@ -159,7 +159,7 @@ def test_jobs_are_listed_in_pages(glue: Any) -> None:
         {"Command": {"Name": "glueetl"}}, {"Command": {"Name": "glueetl", "ScriptLocation": "s3://only-a-bucket"}},
         {"Command": {"Name": "glueetl", "ScriptLocation": "s3://raw-data/../../x.py"}},
         {"DefaultArguments": {"--a": "x" * 65_537}}, {"NumberOfWorkers": 0},
-        {"MaxCapacity": -1.0}, {"MaxCapacity": 0.0},
+        {"NonOverridableArguments": {"--a": "x\0y"}}, {"MaxCapacity": -1.0}, {"MaxCapacity": 0.0},
     ],
     ids=str,
 )  # fmt: skip

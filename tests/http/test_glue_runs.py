@@ -119,6 +119,29 @@ def test_every_attempt_is_a_job_run(world: World, glue: Any) -> None:
     assert "ErrorMessage" not in second
 
 
+def test_an_attempt_that_is_over_is_not_stopped_in_place_of_its_runs_newest(world: World, glue: Any) -> None:
+    """Its own id is refused, and says which attempt is left; the first one's id is the run's, and stops that."""
+    glue.create_job(Name="again", Role="r", Command={"Name": "pythonshell", "ScriptLocation": "x.py"}, MaxRetries=5)
+    run = glue.start_job_run(JobName="again")["JobRunId"]
+    for _ in range(2):
+        world.begin(world.ledger.run(run))
+        world.end(world.ledger.run(run), RunState.FAILED)
+    [error] = glue.batch_stop_job_run(JobName="again", JobRunIds=[f"{run}_attempt_1"])["Errors"]
+    assert error["ErrorDetail"]["ErrorCode"] == "InvalidInputException"
+    assert f"ended FAILED; {run}_attempt_2 is what is left" in error["ErrorDetail"]["ErrorMessage"]
+    assert world.ledger.run(run).state is RunState.WAITING
+    assert glue.batch_stop_job_run(JobName="again", JobRunIds=[run])["Errors"] == []
+    assert world.ledger.run(run).state is RunState.STOPPED
+
+
+@pytest.mark.parametrize("arguments", [{"--a": "x\0y"}, {"--\0": "v"}])
+def test_what_no_process_can_be_handed_starts_nothing(world: World, glue: Any, arguments: dict[str, str]) -> None:
+    """An argument with a NUL character, at the door and not when the process is to begin."""
+    code, message = refused(glue.start_job_run, JobName=JOB, Arguments=arguments)
+    assert (code, "has a NUL character" in message) == ("InvalidInputException", True)
+    assert world.ledger.runs().items == []
+
+
 def test_pages_are_newest_first_and_cut_between_attempts(world: World, glue: Any) -> None:
     """Every page size gives the same list, whatever starts meanwhile; the last page has no token."""
     runs: list[str] = []

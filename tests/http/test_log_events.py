@@ -57,6 +57,40 @@ def test_an_unfinished_line_is_given_once_it_is_whole() -> None:
     assert [one.text for one in log.look("a", 0, 1)] == ["one", "two"]
 
 
+def test_of_a_log_that_is_too_long_the_beginning_is_shown_and_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole pieces of it, and a last line that says where the rest is; nothing after that."""
+    monkeypatch.setattr("headgate.http.log_events.MOST_BYTES", 14)
+    log = Log()
+    log.texts["a"] = "one\n" * 10
+    found = log.look("a", 0, 4000)
+
+    assert [one.text for one in found[:-1]] == ["one", "one", "one", "on"]
+    assert "`headgate runs logs a` has all of it" in found[-1].text
+    assert log.look("a", 0, 9000) == found
+
+
+def test_a_time_range_is_cut_out_of_the_lines() -> None:
+    """From its first on, without its last, whatever lies outside of the log."""
+    log = Log()
+    log.texts["a"], log.over = "0\n1\n2\n3\n4\n", {"a"}
+    lines = log.lines.of("a", "a", Span(-1_000, 4_000), log.lines.look())
+
+    for first, last in (
+        (0, 5_000),
+        (1_000, 3_000),
+        (-9, 1),
+        (999, 1_001),
+        (4_001, 9_000),
+        (3_000, 1_000),
+        (2_000, 2_000),
+    ):
+        wanted = [one for one in lines if first <= one.at < last]
+        assert list(lines.between(first, last)) == wanted
+        assert [one.number for one in lines.between(first, last)[-2:]] == [one.number for one in wanted[-2:]]
+    assert [one.text for one in lines] == ["0", "1", "2", "3", "4"]
+    assert list(lines.between(1_000, 9_000).between(0, 3_000)) == list(lines)[1:3]
+
+
 class Follower:
     """As `aws logs tail --follow` does it: from the newest time on, without the ids it has seen."""
 

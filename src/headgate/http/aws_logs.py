@@ -22,7 +22,7 @@ from headgate.errors import HeadgateError, Invalid, NotFound, Unavailable
 from headgate.gate import Gate
 from headgate.http.aws_wire import Call, Fault, unknown_operation
 from headgate.http.glue import model
-from headgate.http.log_events import LogEvent, LogLines, Look, Span
+from headgate.http.log_events import LogEvent, LogEvents, LogLines, Look, Span
 from headgate.http.log_pattern import matcher
 from headgate.ledger import glue
 from headgate.model import Json, Run, attempt_id
@@ -118,7 +118,7 @@ class LogsService:
         stream = self._stream(group, name)
         first, last = body.get("startTime", 0), body.get("endTime", 1 << 62)
         look = self._lines.look()
-        events = [one for one in self._events(group, stream, look) if first <= one.at < last]
+        events = self._events(group, stream, look).between(first, last)
         limit = min(int(body.get("limit") or _MOST_EVENTS), _MOST_EVENTS)
         begin, end = _window(body.get("nextToken"), len(events), limit, from_head=bool(body.get("startFromHead")))
         return {
@@ -143,8 +143,9 @@ class LogsService:
         else:
             streams = [one for one in self._of_group(group, prefix, since=first) if one.name.startswith(prefix)]
         look = self._lines.look()
-        found = heapq.merge(*(self._events(group, one, look) for one in streams))
-        fitting = (one for one in found if first <= one.at <= last and _key(one) > since and fits(one.text))
+        begin = max(first, since[0])
+        found = heapq.merge(*(self._events(group, one, look).between(begin, last + 1) for one in streams))
+        fitting = (one for one in found if _key(one) > since and fits(one.text))
         limit = min(int(body.get("limit") or _MOST_EVENTS), _MOST_EVENTS)
         page = [one for one, _ in zip(fitting, range(limit + 1), strict=False)]
         more = {"nextToken": _token(page[limit - 1])} if len(page) > limit else {}
@@ -222,11 +223,11 @@ class LogsService:
             raise Fault("ResourceNotFoundException", _NO_STREAM)
         return found
 
-    def _events(self, group: str, stream: Stream, look: Look) -> Sequence[LogEvent]:
+    def _events(self, group: str, stream: Stream, look: Look) -> LogEvents:
         run = stream.run
         if group in (ERROR, PYTHON_ERROR):
             ended = run.ended_at is not None and run.error and stream.attempt == attempt_id(run.id, run.attempt)
-            return [LogEvent(_last(run), stream.name, 0, str(run.error))] if ended else []
+            return LogEvents(stream.name, [_last(run)], [str(run.error)], range(1 if ended else 0))
         return self._lines.of(stream.attempt, stream.name, Span(stream.begun, self._written(stream)), look)
 
     def _written(self, stream: Stream) -> int:

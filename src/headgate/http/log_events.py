@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, overload
 
-MOST_BYTES: Final = 16 << 20  #: of a log; what comes after is for `headgate runs logs`
+MOST_BYTES: Final = 16 << 20  #: of a log; what comes after is for `headgate runs logs`, which the last line says
+_CUT: Final = (
+    "headgate: the log goes on; only its beginning is shown here, `headgate runs logs {attempt}` has all of it"
+)
 _LATE: Final = 5_000  #: milliseconds by which a run may show up after it began
 _REMEMBERED: Final = 2_000  #: streams
 _MOST_KEPT: Final = 64 << 20  #: characters of all of them; those nobody looked at longest are read again when needed
@@ -69,6 +73,37 @@ class _Seen:
     looked: int = 0  #: when somebody looked at it last
 
 
+class LogEvents(Sequence[LogEvent]):
+    """Lines of one stream, as they were at a look. Each is made an event when it is asked for: there may be 100,000."""
+
+    def __init__(self, stream: str, times: Sequence[int], lines: Sequence[str], numbers: range) -> None:
+        self._stream = stream
+        self._times = times  #: of all its lines, ascending; may grow meanwhile, as the lines may
+        self._lines = lines
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> LogEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> LogEvents: ...
+    def __getitem__(self, index: int | slice) -> LogEvent | LogEvents:
+        if isinstance(index, slice):
+            return LogEvents(self._stream, self._times, self._lines, self._numbers[index])
+        number = self._numbers[index]
+        return LogEvent(self._times[number], self._stream, number, self._lines[number])
+
+    def between(self, first: int, last: int) -> LogEvents:
+        """Those from `first` on and before `last`, in milliseconds since the epoch."""
+        begin, end = self._numbers.start, self._numbers.stop
+        begin = bisect_left(self._times, first, begin, end)
+        return LogEvents(
+            self._stream, self._times, self._lines, range(begin, bisect_left(self._times, last, begin, end))
+        )
+
+
 class LogLines:
     """The lines of many logs. Safe from any thread."""
 
@@ -87,7 +122,7 @@ class LogLines:
             self._looked = look.now
             return look
 
-    def of(self, attempt: str, stream: str, span: Span, look: Look) -> Sequence[LogEvent]:
+    def of(self, attempt: str, stream: str, span: Span, look: Look) -> LogEvents:
         """Every whole line of an attempt's log so far; of one that is over the unfinished last one, too."""
         with self._lock:
             seen = self._seen.setdefault(attempt, _Seen())
@@ -98,10 +133,7 @@ class LogLines:
             while len(self._seen) > 1 and (len(self._seen) > _REMEMBERED or self._kept > _MOST_KEPT):
                 _, gone = self._seen.popitem(last=False)
                 self._kept -= gone.size
-            return [
-                LogEvent(at, stream, number, text)
-                for number, (at, text) in enumerate(zip(seen.times, seen.lines, strict=True))
-            ]
+            return LogEvents(stream, seen.times, seen.lines, range(len(seen.lines)))
 
     def _read_on(self, attempt: str, seen: _Seen, span: Span, look: Look) -> None:
         new: list[str] = []
@@ -115,6 +147,8 @@ class LogLines:
             seen.offset = following
         else:
             seen.over = True
+            new += [*filter(None, [seen.rest]), _CUT.format(attempt=attempt)]
+            seen.rest = ""
         if seen.over and seen.rest:
             new.append(seen.rest)
             seen.rest = ""

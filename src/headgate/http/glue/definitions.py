@@ -96,9 +96,15 @@ def _check_job(members: Members) -> None:
             raise invalid("JobRunQueuingEnabled is not allowed with ExecutionClass FLEX")
     _check_sizes(members)
     for member in ("DefaultArguments", "NonOverridableArguments"):
-        for key, value in members.get(member, {}).items():
-            if len(key) > 255 or len(value) > 65_536:
-                raise invalid(f"{member}.{key[:40]}: too long (keys 255, values 65,536 characters)")
+        _check_arguments(member, members.get(member, {}))
+
+
+def _check_arguments(place: str, arguments: Mapping[str, str]) -> None:
+    for key, value in arguments.items():
+        if len(key) > 255 or len(value) > 65_536:
+            raise invalid(f"{place}.{key[:40]}: too long (keys 255, values 65,536 characters)")
+        if "\0" in key or "\0" in value:
+            raise invalid(f"{place}.{key[:40]!r}: has a NUL character, which no process can be handed; leave it out")
 
 
 def _check_sizes(members: Members) -> None:
@@ -218,6 +224,7 @@ def _actions(given: Sequence[Members]) -> tuple[Action, ...]:
             raise invalid("Actions: each names a job (JobName)")
         if one.get("Timeout", 1) > LONGEST:
             raise invalid(f"Actions: Timeout: {one['Timeout']} minutes; at most {LONGEST}")
+        _check_arguments("Actions.Arguments", one.get("Arguments", {}))
         minutes = one.get("Timeout")
         actions.append(
             Action(job=JobName(one["JobName"]), arguments=one.get("Arguments", {}), timeout=minutes and 60.0 * minutes)

@@ -13,7 +13,7 @@ from headgate.http.glue import shapes
 from headgate.http.glue.room import Room, invalid, missing, place_of, token
 from headgate.ledger import glue_runs
 from headgate.ledger.glue_runs import CALLED, Place
-from headgate.model import Job, Json, Origin, RunId
+from headgate.model import Job, Json, Origin, RunId, attempt_id
 from headgate.settings.glue import LONGEST
 
 DOOR: Final = "glue"
@@ -106,7 +106,12 @@ def batch_stop_job_run(room: Room, call: Call, given: Given) -> Answer:
     for name in given["JobRunIds"]:
         found = room.read(lambda connection, name=name: glue_runs.find(connection, job, name))
         problem = ("EntityNotFoundException", f"JobRun {name} not found") if found is None else None
-        if found is not None:
+        if found is not None and 0 < found.attempt.number < found.run.attempt:
+            # its own id; the first attempt's is the run's, too, and stops whatever of it is under way
+            newest = attempt_id(found.run.id, found.run.attempt)
+            over = f"the attempt {name} is over already: it ended {found.attempt.state.value}; {newest} is what is left"
+            problem = ("InvalidInputException", over)
+        elif found is not None:
             try:
                 room.gate.stop(found.run.id, actor=call.actor, reason="BatchStopJobRun")
             except Conflict as error:

@@ -23,6 +23,14 @@ sinks: {}
 """
 
 
+def test_what_counts_twice_or_not_at_all_is_told() -> None:
+    """A key that stands there twice, and a `${` without its end, are no errors, and hardly meant."""
+    written = "source:\n  type: file\n  type: csv\n  config: {path: 'x${HOME', q: '$${x'}\nsink: {type: console}\n"
+    found = lint.lint(text.parse_recipe(written, "r.yml"), written, "r.yml")
+    assert [(one.severity, one.line) for one in found] == [(Severity.WARNING, 4), (Severity.WARNING, 3)]
+    assert "the last one counts" in found[1].message
+
+
 def test_findings_have_their_place() -> None:
     """A key nobody knows and a secret in plain text are found where they stand; the value is not repeated."""
     found = {one.at: one for one in lint.lint(text.parse_recipe(WRITTEN, "r.yml"), WRITTEN, "r.yml")}

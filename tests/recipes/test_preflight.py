@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -54,9 +55,34 @@ def gms() -> Iterator[FakeGms]:
         yield made
 
 
+@contextlib.contextmanager
+def dripping(begin: bytes, more: bytes) -> Generator[int]:
+    """A port where the answer has no end."""
+    with socket.create_server(("127.0.0.1", 0)) as there:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = there.accept()
+                    with contextlib.suppress(OSError), connection:
+                        if connection.recv(4096):  # else it was only tried whether anybody is there
+                            connection.sendall(begin)
+                        while True:
+                            connection.sendall(more)
+                            time.sleep(0.01 if len(more) == 1 else 0)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(there.getsockname()[1])
+
+
+def gms_recipe(url: str, token: str = "") -> dict[str, Any]:
+    config = {"server": url, "token": token}
+    return {"source": {"type": "x"}, "sink": {"type": "datahub-rest", "config": config}}
+
+
 def tried_gms(url: str, token: str = "") -> Tried:
-    recipe = {"source": {"type": "x"}, "sink": {"type": "datahub-rest", "config": {"server": url, "token": token}}}
-    [tried] = try_all(recipe, environ={}, patience=1.0)
+    [tried] = try_all(gms_recipe(url, token), environ={}, patience=1.0)
     return tried
 
 
@@ -91,6 +117,27 @@ def test_somebody_listens_and_says_nothing() -> None:
     """DataHub that takes the connection and stays silent is unreachable."""
     with listening(None) as port:
         assert tried_gms(f"http://127.0.0.1:{port}").verdict is Verdict.UNREACHABLE
+
+
+def test_an_answer_that_does_not_end() -> None:
+    """One that comes drop by drop, and one that is huge, end what asks for them: neither time nor memory runs out."""
+    begin = b"HTTP/1.1 200 OK\r\ncontent-length: 900000000\r\n\r\n"
+    for more, patience, words in ((b"x", 0.1, "not answer within 0.1 s"), (b"{" * 100_000, 5.0, "not DataHub's GMS")):
+        with dripping(begin, more) as port:
+            [tried] = try_all(gms_recipe(f"http://127.0.0.1:{port}"), environ={}, patience=patience)
+        assert words in tried.message
+    with dripping(b"", b"H") as port:  # not even its head
+        [tried] = try_all(gms_recipe(f"http://127.0.0.1:{port}"), environ={}, patience=0.1)
+    assert tried.verdict in (Verdict.UNREACHABLE, Verdict.WRONG)
+
+
+@pytest.mark.parametrize("server", ["", "datahub-gms:8080", "ftp://gms", "http://gms:99999", "http://"])
+def test_what_is_no_address_is_said(server: str) -> None:
+    """A server that is no URL is not passed over in silence; one whose value is not known is."""
+    [tried] = try_all(gms_recipe(server), environ={}, patience=0.1)
+    assert (tried.at, tried.verdict) == ("sink.config.server", Verdict.WRONG)
+    assert "http://datahub-gms:8080" in tried.message
+    assert try_all(gms_recipe("${GMS_URL}"), environ={}) == []
 
 
 def test_it_is_not_what_it_should_be() -> None:

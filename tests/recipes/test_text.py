@@ -14,8 +14,8 @@ from datahub.configuration.config_loader import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.errors import Invalid
-from headgate.recipes import text
+from headgate.errors import Invalid, MissingSecrets
+from headgate.recipes import text, values
 
 VALUES = {"NAME": "value", "OTHER": "with $NAME and ${NAME}", "EMPTY": "", "LINES": "a\nb"}
 
@@ -78,6 +78,25 @@ def test_what_is_missing_is_named() -> None:
     for written, says in (("${GONE}", "GONE"), ("${GONE:?ask Ann}", "ask Ann"), ("${EMPTY:?ask Ann}", "is empty")):
         with pytest.raises(Invalid, match=says.replace("?", "\\?")):
             text.fill({"a": written}, VALUES)
+
+
+@pytest.mark.parametrize("merge", ["*{0}, *{0}", "<<: [*{0}, *{0}, *{0}, *{0}]"])
+def test_a_few_lines_that_mean_billions_are_refused(merge: str) -> None:
+    """Aliases of aliases, as items and as merges, are refused before they have filled the memory."""
+    lines = ["a0: &a0 {k: v, l: v, m: v, n: v}" if "<<" in merge else "a0: &a0 [x, x]"]
+    opened, closed = ("{", "}") if "<<" in merge else ("[", "]")
+    lines += [f"a{n}: &a{n} {opened}{merge.format(f'a{n - 1}')}{closed}" for n in range(1, 30)]
+    with pytest.raises(Invalid, match="more than"):
+        text.parse_recipe("\n".join([*lines, "source: {type: file}"]), "r.yml")
+
+
+def test_a_missing_value_has_its_message() -> None:
+    """`${NAME:?message}`: who has no value for it is told the message, whoever was asked for the value."""
+    document = {"a": "x ${GONE:?ask ${WHO:?us}} ${B:-1}", "b": ["${GONE}", "${OTHER}"]}
+    with pytest.raises(MissingSecrets, match=r"no secrets GONE \(ask \$\{WHO\}\), OTHER; looked in the environment"):
+        values.values_of({"b": ["${GONE:?ask ${WHO}}", "${OTHER}"]}, values.Environment({"WHO": "Ann"}), foreign=False)
+    assert text.messages(document) == {"GONE": "ask ${WHO}", "WHO": "us"}
+    assert text.where(document, "OTHER") == "b.1"
 
 
 def test_which_names_a_recipe_cannot_do_without() -> None:

@@ -77,6 +77,12 @@ def test_before_the_first_output_a_log_is_empty_and_open(tmp_path: Path) -> None
     assert read_log(tmp_path, "run") == ("", 0, False)
 
 
+def test_the_last_line_steers_no_terminal(tmp_path: Path) -> None:
+    """Colours, titles and other control characters of a job's last words are no part of its run's error."""
+    (tmp_path / records.LOG).write_bytes(b"\x1b]0;title\x07\x1b[1;31mError:\x1b[0m\tno \x08luck\x9b\r\n\x1b[0m\n")
+    assert last_line(str(tmp_path)) == "Error:\tno luck\ufffd"
+
+
 def test_the_last_line_is_the_last_that_says_something(tmp_path: Path) -> None:
     """Blank lines at the end are passed over, long lines cut; no log has no last line."""
     assert last_line(str(tmp_path)) == ""

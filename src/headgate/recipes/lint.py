@@ -31,6 +31,7 @@ _SECRET_KEY: Final = re.compile(
 _HARMLESS_KEY: Final = re.compile(r"(_id|_name|_path|_file|_url|_uri|_type|_method|_arn|_env)$|^token_", re.IGNORECASE)
 _AWS_KEY: Final = re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b")
 _IN_URL: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]+)@")
+_UNCLOSED: Final = re.compile(r"(?<!\$)\$\{[^}]*\Z")
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 PATIENCE: Final = 120.0  #: seconds for DataHub's SDK to be loaded and say what it thinks
 
@@ -39,7 +40,7 @@ def lint(document: text.Document, source: str, name: str) -> list[Finding]:
     """What can be found without DataHub's SDK; with line and column where the text is YAML or JSON."""
     places = {} if name.endswith(".toml") else _places(source, name)
     found = [*_unknown(document), *_plain_secrets(document), *_expressions(document)]
-    return [_placed(one, places) for one in found]
+    return [*(_placed(one, places) for one in found), *([] if name.endswith(".toml") else _twice(source, name))]
 
 
 def inspect(
@@ -113,10 +114,27 @@ def _plain_secrets(document: text.Document) -> Iterator[Finding]:
 
 def _expressions(document: text.Document) -> Iterator[Finding]:
     for path, value in text.texts(document):
+        at = ".".join(path)
         try:
             text.variables({"": value})
         except Invalid as error:
-            yield Finding(severity=Severity.ERROR, at=".".join(path), message=str(error))
+            yield Finding(severity=Severity.ERROR, at=at, message=str(error))
+        else:
+            if _UNCLOSED.search(value):
+                message = "a ${ without its } stands here, and is taken as it is; write ${NAME}"
+                yield Finding(severity=Severity.WARNING, at=at, message=message)
+
+
+def _twice(source: str, name: str) -> Iterator[Finding]:
+    """Keys that stand in one mapping twice. DataHub takes the last of them, and says nothing."""
+    problems: list[InvalidConfiguration] = []
+    nodes.read(source, name, environ=None, problems=problems)
+    for one in problems:
+        if "is given twice" in one.message:
+            yield Finding(
+                severity=Severity.WARNING, at="", message=f"{one.message}; the last one counts", line=one.line,
+                column=one.column,
+            )  # fmt: skip
 
 
 def _variable(key: str) -> str:

@@ -13,9 +13,11 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -26,6 +28,10 @@ from headgate.recipes import text
 from headgate.recipes.awsing import uses_aws
 
 PATIENCE: Final = 5.0  #: seconds for each step
+_STEPS: Final = (
+    6  #: as many as the longest way has, AWS with a role; beyond them whoever answers drop by drop is cut off
+)
+_LARGEST: Final = 1 << 20  #: bytes of an answer that are read
 _GMS_SINKS: Final = frozenset({"datahub-rest", "datahub"})
 _URL_KEYS: Final = frozenset(
     {"server", "base_url", "url", "connect_uri", "uri", "sqlalchemy_uri", "host_url", "endpoint"}
@@ -69,10 +75,8 @@ class Tried:
 
 def far_sides(document: text.Document) -> list[FarSide]:
     """Whom a recipe names: DataHub, and hosts in its source's settings. What holds a `${…}` still is left out."""
-    sink = _mapping(document.get("sink"))
-    writes_to = _mapping(sink.get("config")) if sink.get("type") in _GMS_SINKS else {}
     found: list[FarSide] = []
-    for at, config in (("sink.config", writes_to), ("datahub_api", _mapping(document.get("datahub_api")))):
+    for at, config in _servers(document):
         if config.get("server"):
             token = str(config.get("token") or "")
             # with a token that is not known nobody can be asked who we are
@@ -82,14 +86,62 @@ def far_sides(document: text.Document) -> list[FarSide]:
     return list({(one.host, one.port, one.at): one for one in known}.values())
 
 
+def _servers(document: text.Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The settings that say where DataHub is, and their keys."""
+    sink = _mapping(document.get("sink"))
+    if sink.get("type") in _GMS_SINKS:
+        yield "sink.config", _mapping(sink.get("config"))
+    yield "datahub_api", _mapping(document.get("datahub_api"))
+
+
 def try_all(document: text.Document, *, environ: Mapping[str, str], patience: float = PATIENCE) -> list[Tried]:
     """Try everybody a recipe (with its values put in) names, one after the other."""
-    tried = [try_one(one, patience=patience) for one in far_sides(document)]
+    tried = [*_no_addresses(document)]
+    tried += [_in_time(lambda one=one: try_one(one, patience=patience), one, patience) for one in far_sides(document)]
     if uses_aws(document) and not any(
         "${" in value for path, value in text.texts(document) if path[-1:] and path[-1].startswith("aws_")
     ):
-        tried.append(try_aws(document, environ=environ, patience=patience))
+        aws = FarSide(at="source.config", host="AWS", port=0)
+        tried.append(_in_time(lambda: try_aws(document, environ=environ, patience=patience), aws, patience))
     return tried
+
+
+def _no_addresses(document: text.Document) -> Iterator[Tried]:
+    """Where DataHub should be, and what stands there is no URL."""
+    for at, config in _servers(document):
+        server: Any = config.get("server")
+        if not isinstance(server, str) or "${" in server:
+            continue
+        try:
+            parts = urlsplit(server)
+            fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            fine = False
+        if not fine:
+            message = "this is no address of DataHub; expected a URL such as http://datahub-gms:8080"
+            yield Tried(at=f"{at}.server", who="DataHub", verdict=Verdict.WRONG, message=message)
+
+
+def _in_time(call: Callable[[], Tried], side: FarSide, patience: float) -> Tried:
+    """What the call answers. One that gets no end is left to itself: it ends with this process."""
+    found: Queue[Tried | BaseException] = Queue()
+
+    def work() -> None:
+        try:
+            found.put(call())
+        except BaseException as error:  # noqa: BLE001 -- it is raised again, in the thread that asked
+            found.put(error)
+
+    Thread(target=work, name="headgate-preflight", daemon=True).start()
+    try:
+        answer = found.get(timeout=patience * _STEPS)
+    except Empty:
+        who = f"{side.host}:{side.port}" if side.port else side.host
+        message = f"{who} is connected to, and its answer does not end within {patience * _STEPS:g} s"
+        return Tried(at=side.at, who=who, verdict=Verdict.UNREACHABLE, message=message)
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def try_one(side: FarSide, *, patience: float = PATIENCE) -> Tried:
@@ -120,7 +172,7 @@ def try_one(side: FarSide, *, patience: float = PATIENCE) -> Tried:
     return tried(Verdict.OK, f"{who} answers")
 
 
-def _try_gms(side: FarSide, who: str, patience: float) -> Tried:
+def _try_gms(side: FarSide, who: str, patience: float) -> Tried:  # noqa: PLR0911 -- one for each verdict
     import httpx  # noqa: PLC0415 -- a tenth of a second that nobody else needs
 
     def tried(verdict: Verdict, message: str) -> Tried:
@@ -131,24 +183,43 @@ def _try_gms(side: FarSide, who: str, patience: float) -> Tried:
         return tried(Verdict.EXPIRED, f"the access token for {who} expired at {when}; make a new one in DataHub")
     headers = {"authorization": f"Bearer {side.token}"} if side.token else {}
     try:
-        answer = httpx.post(
-            f"{side.url}/api/graphql", json={"query": _ME}, headers=headers, timeout=patience, trust_env=False
-        )
+        status, body = _post(f"{side.url}/api/graphql", headers, patience)
     except httpx.TimeoutException:
         return tried(Verdict.UNREACHABLE, f"{who} is connected to, and does not answer within {patience:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return tried(Verdict.WRONG, f"{who} answers, but no HTTP: {type(error).__name__}")
-    if answer.status_code in (401, 403):
+    if status in (401, 403):
         how = "does not take the token" if side.token else "lets nobody in without a token"
-        return tried(Verdict.DENIED, f"DataHub at {who} {how} (HTTP {answer.status_code})")
+        return tried(Verdict.DENIED, f"DataHub at {who} {how} (HTTP {status})")
     try:
-        known: Any = answer.json()
-    except ValueError:
+        known: Any = json.loads(body)
+    except (ValueError, RecursionError):
         known = None
-    if not answer.is_success or not isinstance(known, dict) or "data" not in known:
-        said = f"HTTP {answer.status_code}"
+    if not 200 <= status < 300 or not isinstance(known, dict) or "data" not in known:
+        if status >= 500:
+            words = f"{who} answers that it is in trouble (HTTP {status}); see its log, or that of the proxy before it"
+            return tried(Verdict.WRONG, words)
+        said = f"HTTP {status}"
         return tried(Verdict.WRONG, f"what answers at {who} is not DataHub's GMS ({said}); is it the frontend's port?")
     return tried(Verdict.OK, f"DataHub at {who} answers and knows us")
+
+
+def _post(url: str, headers: Mapping[str, str], patience: float) -> tuple[int, bytes]:
+    """Ask who we are; answers the status, and no more of the body than an answer of the kind has."""
+    import httpx  # noqa: PLC0415 -- as above
+
+    body, until = b"", time.monotonic() + 2 * patience
+    asked = httpx.stream(
+        "POST", url, json={"query": _ME}, headers=headers, timeout=patience, trust_env=False
+    )  # fmt: skip
+    with asked as answer:
+        for part in answer.iter_bytes():
+            body += part
+            if time.monotonic() > until:
+                raise httpx.ReadTimeout("it does not end", request=answer.request)
+            if len(body) > _LARGEST:
+                break
+        return answer.status_code, body
 
 
 def try_aws(document: text.Document, *, environ: Mapping[str, str], patience: float = PATIENCE) -> Tried:

@@ -27,6 +27,20 @@ TO_FILE: Final = "__DATAHUB_TO_FILE_"
 _HOLDS: Final = re.compile(r"\$\{.+\}")
 _BARE: Final = re.compile(r"\\\$|\$([A-Za-z_][A-Za-z0-9_]*)")
 _LARGEST: Final = 1 << 20  #: bytes
+#: Characters that a recipe may come to when its aliases are followed: a few lines of them can mean billions.
+_MOST: Final = 4 << 20
+_VALUE: Final = 16  #: characters that a value counts for beside its own
+_MOST_MERGED: Final = 10_000  #: keys that `<<` brings into one mapping
+_KINDS: Final[Mapping[type, str]] = {type(None): "nothing", list: "a list", str: "a text"}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's own, for texts that others have written."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_MERGED:
+            raise yaml.YAMLError(f"its merges (<<) bring more than {_MOST_MERGED:,} keys into one mapping")
 
 
 def read_recipe(file: Path) -> Document:
@@ -48,11 +62,13 @@ def parse_recipe(data: bytes | str, name: str) -> Document:
     if len(text) > _LARGEST:
         raise Invalid(f"{name}: the recipe has {len(text):,} characters; at most {_LARGEST:,} are read")
     try:
-        found: Any = tomllib.loads(text) if name.endswith(".toml") else yaml.safe_load(text)
+        found: Any = tomllib.loads(text) if name.endswith(".toml") else yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader
     except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise Invalid(f"{name}: this is no recipe: {' '.join(str(error).split())[:500]}") from error
     if not isinstance(found, dict):
-        raise Invalid(f"{name}: expected a recipe, a mapping with `source` and `sink`; found {type(found).__name__}")
+        raise Invalid(
+            f"{name}: expected a recipe, a mapping with `source` and `sink`; found {_KINDS.get(type(found), 'a value')}"
+        )
     source: Any = cast("Document", found).get("source")
     kind: Any = cast("Document", source).get("type") if isinstance(source, dict) else None
     if not isinstance(kind, str) or not kind.strip():
@@ -118,6 +134,34 @@ def unknown(document: Mapping[str, Any], values: Mapping[str, str]) -> list[str]
     """Where the texts are that `fill_known` leaves, by their keys with dots between."""
     filled = dict(texts(fill_known(document, values)))
     return [".".join(path) for path, one in filled.items() if _HOLDS.search(one) and _wants(one, values)]
+
+
+def messages(document: Mapping[str, Any]) -> dict[str, str]:
+    """What a recipe says of names that are missing: the messages of its `${NAME:?message}`, by name.
+
+    Raises:
+        Invalid: a `${…}` is none of the three forms.
+    """
+    found: dict[str, str] = {}
+
+    def note(part: str | Variable) -> str:
+        if isinstance(part, str):
+            return part
+        rest = "".join(map(note, part.rest))
+        if part.operator == ":?" and rest.strip():
+            found.setdefault(part.name, rest.strip())
+        return f"${{{part.name}}}"
+
+    for _, one in texts(document):
+        if _HOLDS.search(one):
+            for part in parse(one):
+                note(part)
+    return found
+
+
+def where(document: Mapping[str, Any], name: str) -> str:
+    """The keys, with dots between, of the first text that asks for a name; "" where none does."""
+    return next((".".join(path) for path, one in texts(document) if name in variables({"": one})), "")
 
 
 def in_files(document: Mapping[str, Any], keep: Callable[[str], str]) -> Document:
@@ -229,18 +273,24 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 def _plain(document: Document, name: str) -> Document:
     """The recipe as JSON can say it: dates as texts (as YAML wrote them), keys as texts."""
     try:
-        return json.loads(json.dumps(_with_text_keys(document), default=str))
+        return json.loads(json.dumps(_with_text_keys(document, [_MOST]), default=str))
     except (ValueError, RecursionError) as error:
         raise Invalid(f"{name}: this is no recipe: {error}") from error
 
 
-def _with_text_keys(value: Any) -> Any:
+def _with_text_keys(value: Any, left: list[int]) -> Any:
+    """A copy with keys as texts; `left` is how many characters and values it may have, and takes what it has."""
+    left[0] -= _VALUE + (len(value) if isinstance(value, str) else 0)
+    if left[0] < 0:
+        raise ValueError(
+            f"with its aliases followed it means more than {_MOST:,} characters, each value counting as {_VALUE}"
+        )
     if isinstance(value, dict):
         found = cast("dict[Any, Any]", value)
         return {
-            key if isinstance(key, str) else json.dumps(key, default=str): _with_text_keys(one)
+            key if isinstance(key, str) else json.dumps(key, default=str): _with_text_keys(one, left)
             for key, one in found.items()
         }
     if isinstance(value, list):
-        return [_with_text_keys(one) for one in cast("list[Any]", value)]
+        return [_with_text_keys(one, left) for one in cast("list[Any]", value)]
     return value

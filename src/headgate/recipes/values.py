@@ -62,7 +62,7 @@ def values_of(document: text.Document, resolver: Resolver, *, foreign: bool) -> 
         return dict(resolver.resolve(names, foreign=foreign))
     except MissingSecrets as error:
         if needed := [name for name in error.names if wanted.get(name, True)]:
-            raise MissingSecrets(needed, error.looked) from error
+            raise MissingSecrets(needed, error.looked, text.messages(document)) from error
         there = [name for name in names if name not in error.names]
     return dict(resolver.resolve(there, foreign=foreign)) if there else {}
 

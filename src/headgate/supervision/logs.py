@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from headgate.errors import NotFound
 from headgate.supervision import limiting, records
+
+#: What steers a terminal: colours and the like as a whole, else the control characters (a tab is fine).
+_CONTROL: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 
 def read_log(folder: Path, attempt_id: str, offset: int = 0, limit: int = 1 << 16) -> tuple[str, int, bool]:
@@ -62,7 +68,7 @@ def size(folder: Path, attempt_id: str) -> int:
 
 
 def last_line(directory: str, *, most: int = 500) -> str:
-    """Return the last line of a log that says something, at most `most` characters of it."""
+    """Return the last line of a log that says something, at most `most` characters of it, without colours."""
     try:
         with Path(records.path(directory, records.LOG)).open("rb") as file:
             end = _end(file, directory)
@@ -70,7 +76,8 @@ def last_line(directory: str, *, most: int = 500) -> str:
             lines = file.read(end - begin).decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip()[:most] for line in reversed(lines) if line.strip()), "")
+    plain = (_CONTROL.sub("", line).strip() for line in reversed(lines))
+    return next((line[:most] for line in plain if line), "")
 
 
 def _end(file: BinaryIO, directory: str) -> int:

@@ -17,7 +17,7 @@ from headgate.cli.commands.starting import finish
 from headgate.cli.ending import Failed
 from headgate.cli.options import AsOutput, Config, Reason, Wait
 from headgate.cli.printing import Output, note, print_json, print_table
-from headgate.errors import Invalid, NotFound, Unavailable
+from headgate.errors import Invalid, MissingSecrets, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from headgate.recipes.findings import Finding
@@ -92,6 +92,10 @@ def _checked(file: Path, settings: Settings, *, offline: bool) -> list[Finding]:
     try:
         with _resolver(settings) as resolver:
             known = values.values_of(document, resolver, foreign=False)
+    except MissingSecrets as error:
+        message = Finding(severity=Severity.ERROR, at=text.where(document, error.name), message=str(error))
+        found += lint.with_places([message], source, str(file))
+        known = {name: os.environ[name] for name in wanted if name in os.environ}
     except (NotFound, Invalid) as error:
         found.append(Finding(severity=Severity.ERROR, at="", message=str(error)))
         known = {name: os.environ[name] for name in wanted if name in os.environ}

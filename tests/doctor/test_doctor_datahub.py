@@ -43,10 +43,11 @@ class OnAws(Clients):
         self.lists = lists
 
     def call(self, place: Place, service: str, operation: str, *args: Any, doing: str, **more: Any) -> Any:
-        del place, service, args, more
+        del place, service, more
         if self.lists is None:
             return Fault(FaultKind.NO_CREDENTIALS, "NoCredentialsError", "no AWS credentials", doing)
-        return self.lists.get(operation, {})
+        answer = self.lists.get(operation, {})
+        return answer(args[0]) if callable(answer) else answer
 
 
 @contextmanager
@@ -267,10 +268,29 @@ def test_a_datahub_that_verifies_nobody_is_not_told_to_take_another_token(tmp_pa
     assert found.mend.startswith("start DataHub's GMS and frontend with METADATA_SERVICE_AUTH_ENABLED=true")
 
 
+def started(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What EventBridge's rules start: a task, and a command that is handed over."""
+    task = "arn:aws:ecs:eu-west-1:1:task-definition/pull-metadata:3"
+    targets: dict[str, list[dict[str, Any]]] = {
+        "task": [{"Arn": "arn:aws:ecs:eu-west-1:1:cluster/c", "EcsParameters": {"TaskDefinitionArn": task}}],
+        "typed": [{"Arn": "arn:aws:x", "Input": '{"command": ["datahub", "ingest", "--token", "hush"]}'}],
+    }
+    return {"Targets": targets.get(asked["Rule"], [])}
+
+
+def looked_at(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A schedule of EventBridge Scheduler."""
+    function = "datahub" if "GroupName" in asked else "bill"
+    target = {"Arn": f"arn:aws:lambda:eu-west-1:1:function:{function}"}
+    return {"ScheduleExpression": "rate(4 days)", "Target": target}
+
+
 def test_schedules_on_aws_and_in_crontabs_are_found(tmp_path: Path) -> None:
     """By their names and by what they type; a password in a crontab's line is not shown."""
     crontab = tmp_path / "crontab"
-    crontab.write_text("# datahub ingest\n0 3 * * * PW=hush datahub ingest -c x.yml --token hush\n", "utf-8")
+    lines_of = ["# datahub ingest", "0 3 * * * PW=hush datahub ingest -c x.yml --token hush"]
+    lines_of += ["@daily PW=hush headgate recipes run x.yml", 'RUN="datahub --debug ingest --token hush"']
+    crontab.write_text("\n".join(lines_of), "utf-8")
     lists = {
         "get_triggers": {
             "Triggers": [
@@ -283,8 +303,13 @@ def test_schedules_on_aws_and_in_crontabs_are_found(tmp_path: Path) -> None:
             "Rules": [
                 {"Name": "nightly-metadata", "ScheduleExpression": "rate(1 day)", "State": "ENABLED"},
                 {"Name": "billing", "ScheduleExpression": "rate(1 day)"},
+                {"Name": "task", "ScheduleExpression": "rate(2 days)"},
+                {"Name": "typed", "ScheduleExpression": "rate(3 days)"},
             ]
         },
+        "list_targets_by_rule": started,
+        "list_schedules": {"Schedules": [{"Name": "other"}, {"Name": "hourly", "GroupName": "g", "State": "DISABLED"}]},
+        "get_schedule": looked_at,
     }  # fmt: skip
     with made(tmp_path / "p", None, 'jobs:\n  a: {engine: local, command: ["true"]}\n') as here:
         found = look(here, None, OnAws(lists), crontab)
@@ -292,7 +317,16 @@ def test_schedules_on_aws_and_in_crontabs_are_found(tmp_path: Path) -> None:
 
     assert "AWS Glue's trigger t may ingest: datahub-sync" in lines(found)
     assert "EventBridge's rule nightly-metadata may ingest" in lines(found)
-    assert f"{crontab}:2 ingests" in lines(found)
+    assert "EventBridge's rule task may ingest: rate(2 days)" in lines(found)
+    assert "EventBridge's rule typed may ingest: rate(3 days)" in lines(found)
+    assert "EventBridge Scheduler's schedule hourly may ingest: rate(4 days)" in lines(found)
+    assert "schedule other" not in lines(found)
+    typed = {one.what: one.evidence for one in found if str(crontab) in one.what}
+    assert typed == {
+        f"{crontab}:2 ingests": "0 3 * * *, datahub ingest",
+        f"{crontab}:3 ingests": "@daily, headgate recipes run",
+        f"{crontab}:4 ingests": "datahub --debug ingest",
+    }
     assert "billing" not in lines(found)
     assert "hush" not in repr(found)
     assert {one.rank for one in found} == {Rank.NOTE}
@@ -309,6 +343,7 @@ def test_an_aws_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest
 
     assert {one.what for one in away if one.rank is Rank.UNSEEN} == {
         "AWS Glue's triggers could not be looked at",
-        "EventBridge's schedules could not be looked at",
+        "EventBridge's rules could not be looked at",
+        "EventBridge Scheduler's schedules could not be looked at",
     }
     assert {one.rank for one in unused} == {Rank.NOTE}

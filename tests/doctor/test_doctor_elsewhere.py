@@ -48,7 +48,7 @@ WRITTEN: Mapping[str, tuple[str, int, str, bool]] = {
         2, "may ingest: a recipe", False,
     ),
     "conf/any.yaml": ("sink: {type: datahub-rest}\nsource: {type: kafka}\n", 2, "may ingest: a recipe", False),
-    "k8s/job.yaml": (
+    "cronjobs/job.yaml": (
         "kind: CronJob\nspec:\n  schedule: '0 0 * * *'\n  args: [datahub ingest -c x]\n",
         4, "ingests by itself: a CronJob of Kubernetes", True,
     ),

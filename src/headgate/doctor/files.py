@@ -31,7 +31,8 @@ _PASSED: Final = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".nox", ".terraform"}
     | {".mypy_cache", ".ruff_cache", ".pytest_cache", "site-packages"}
 )
-_TYPED: Final = re.compile(
+#: What a line holds that ingests.
+TYPED: Final = re.compile(
     r"\bdatahub(?:\s+--?[\w-]+)*\s+ingest\b"  # as a shell has it
     r"|[\"']datahub[\"']\s*,\s*(?:[\"']--?[\w-]+[\"']\s*,\s*)*[\"']ingest[\"']"  # as a list of words has it
     r"|\bheadgate\s+(?:recipes\s+)?run\b"
@@ -44,7 +45,8 @@ _SCHEDULED: Final = re.compile(
     re.MULTILINE,
 )
 _CRONJOB: Final = re.compile(r"^\s*kind\s*:\s*CronJob\b", re.MULTILINE)
-_CRON: Final = re.compile(r"^\s*(?:@(?:hourly|daily|weekly|monthly|yearly|annually)|(?:[\d*/,-]+\s+){4}[\w*/,-]+)\s")
+#: When a line of a crontab runs.
+CRON: Final = re.compile(r"^\s*(?:@(?:hourly|daily|weekly|monthly|yearly|annually)|(?:[\d*/,-]+\s+){4}[\w*/,-]+)\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _lines(file: Path, text: str) -> Iterator[Hit]:
         bare = line.lstrip()
         if bare.startswith(("#", "//")):
             continue
-        hit = _TYPED.search(line)
+        hit = TYPED.search(line)
         if hit is None and file.suffix in (".py", ".ipynb"):
             hit = _CODED.search(bare.lstrip('"'))
         if hit is not None:
@@ -189,13 +191,15 @@ def _reader(file: Path, text: str, hits: Sequence[Hit]) -> tuple[str, bool]:
         ("a pipeline of GitLab", file.name == ".gitlab-ci.yml", False),  # its schedules are kept elsewhere
         ("a pipeline of Jenkins", file.name == "Jenkinsfile", scheduled),
         ("a DAG of Airflow", "airflow" in text and file.suffix == ".py", scheduled),
-        (
-            "a crontab",
-            "/cron" in place or "crontab" in file.name,
-            any(_CRON.match(lines[one.line - 1]) for one in hits),
-        ),
         ("a CronJob of Kubernetes", _CRONJOB.search(text) is not None, True),
+        ("a crontab", _is_crontab(file), any(CRON.match(lines[one.line - 1]) for one in hits)),
         ("a recipe", any(one.kind for one in hits), False),
         ("Python", file.suffix == ".py", False),
     )
     return next(((what, regular) for what, fits, regular in known if fits), ("a command", False))
+
+
+def _is_crontab(file: Path) -> bool:
+    """By its name, or by the folder: `cron.d`, `crontabs`. What is written in another language is none."""
+    folder = any(one.startswith("cron") for one in file.parts[:-1]) and file.suffix not in (*_YAML, ".py", ".tf")
+    return folder or "crontab" in file.name

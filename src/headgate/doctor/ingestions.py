@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from headgate.aws import Clients, Fault, FaultKind, Place
+from headgate.aws import Clients
 from headgate.datahub import GmsClient
 from headgate.datahub.answers import record, sequence
-from headgate.doctor import containers, files, log_groups, unmanaged
+from headgate.doctor import aws_schedules, containers, files, log_groups, unmanaged
 from headgate.doctor.finding import Finding, Rank, unseen
 from headgate.doctor.places import Places, Regular
 from headgate.doctor.records import Doc, Records, moment, told, word
@@ -26,12 +26,7 @@ from headgate.settings import Settings
 
 _SOURCES: Final = 500  #: of DataHub's ingestion sources, that are looked through
 _RECENT: Final = 100  #: of the execution requests
-_PAGES: Final = 50  #: of AWS's lists
 _CLI: Final = "__datahub_cli_"  #: the executor that `datahub ingest` itself names
-#: What names of jobs and rules hold that ingest metadata.
-_WORDS: Final = ("datahub", "metadata", "ingest")
-#: What a line of a crontab holds that ingests.
-_TYPED: Final = ("datahub ingest", "headgate run")
 _FAILED: Final = frozenset({"FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
 _LAST: Final = 50  #: of a job's runs, among which its last success is looked for
 _ERROR: Final = 300  #: characters of a run's error
@@ -56,8 +51,7 @@ def examine(
     found = [
         *_ours(records, settings, places.environ, regular),
         *_sources(client, regular, names),
-        *_on_glue(clients, regular),
-        *_on_eventbridge(clients, regular),
+        *aws_schedules.examine(clients, regular),
         *_crontabs(places.crontabs, regular),
         *files.examine(places.look_in, regular),
         *(() if away else _recent(records, names)),
@@ -230,67 +224,19 @@ def _two(kind: str, mine: Regular, twins: Sequence[Regular]) -> Finding:
     )
 
 
-def _not_looked(what: str, fault: Fault) -> Finding:
-    """Who has no AWS is not to be told that AWS is away."""
-    if fault.kind is FaultKind.NO_CREDENTIALS or fault.code in ("NoRegionError", "MissingExtra", "ProfileNotFound"):
-        return Finding(Rank.NOTE, f"{what} were not looked at", fault.message, "headgate doctor aws")
-    return unseen(what, str(fault), "headgate doctor aws")
-
-
-def _on_glue(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
-    doing = "listing Glue's triggers"
-    for answer in clients.pages(Place(), "glue", "get_triggers", {}, doing=doing, attempts=2, most=_PAGES):
-        if isinstance(answer, Fault):
-            yield _not_looked("AWS Glue's triggers", answer)
-            return
-        for one in answer.get("Triggers") or ():
-            jobs = [str(each.get("JobName") or "") for each in one.get("Actions") or ()]
-            if one.get("Type") != "SCHEDULED" or not any(_named(each) for each in [*jobs, str(one["Name"])]):
-                continue
-            on = one.get("State") == "ACTIVATED"
-            where = f"AWS Glue's trigger {one['Name']}"
-            regular.append(Regular(where, "", on))
-            yield Finding(
-                Rank.NOTE,
-                f"{where} may ingest: {', '.join(jobs)}, {one.get('Schedule')}",
-                f"by its name; its state is {one.get('State')}",
-            )
-
-
-def _on_eventbridge(clients: Clients, regular: list[Regular]) -> Iterator[Finding]:
-    doing = "listing EventBridge's rules"
-    for answer in clients.pages(Place(), "events", "list_rules", {}, doing=doing, attempts=2, most=_PAGES):
-        if isinstance(answer, Fault):
-            yield _not_looked("EventBridge's schedules", answer)
-            return
-        for one in answer.get("Rules") or ():
-            said = f"{one['Name']} {one.get('Description') or ''}"
-            if not one.get("ScheduleExpression") or not _named(said):
-                continue
-            where = f"EventBridge's rule {one['Name']}"
-            regular.append(Regular(where, "", one.get("State") != "DISABLED"))
-            yield Finding(
-                Rank.NOTE,
-                f"{where} may ingest: {one['ScheduleExpression']}",
-                f"by its name; its state is {one.get('State')}",
-            )
-
-
-def _named(name: str) -> bool:
-    return any(one in name.lower() for one in _WORDS)
-
-
-def _crontabs(files: Sequence[Path], regular: list[Regular]) -> Iterator[Finding]:
-    for file in files:
+def _crontabs(paths: Sequence[Path], regular: list[Regular]) -> Iterator[Finding]:
+    for file in paths:
         try:
             lines = file.read_text("utf-8", errors="replace").splitlines()
         except OSError as error:
             yield unseen(f"the crontab {file}", str(error.strerror), f"ls -l {word(file)}")
             continue
         for number, line in enumerate(lines, 1):
-            if line.lstrip().startswith("#") or not any(one in line for one in _TYPED):
+            typed = None if line.lstrip().startswith("#") else files.TYPED.search(line)
+            if typed is None:
                 continue
-            where = f"{file}:{number}"
+            where, when = f"{file}:{number}", files.CRON.match(line)
             regular.append(Regular(where, ""))
-            # the rest of the line may hold a password
-            yield Finding(Rank.NOTE, f"{where} ingests", " ".join(line.split()[:5]))
+            # of the rest of the line nothing is shown: it may hold a password
+            shown = [when.group().strip()] if when else []
+            yield Finding(Rank.NOTE, f"{where} ingests", ", ".join([*shown, " ".join(typed.group().split())]))

@@ -11,6 +11,8 @@ import pytest
 from gluing import Stand, refused
 from served import World
 
+from headgate.ledger import schema
+from headgate.ledger.store import wait_for
 from headgate.model import RunState
 
 JOB = "ingest"
@@ -124,6 +126,9 @@ def test_an_attempt_that_is_over_is_not_stopped_in_place_of_its_runs_newest(worl
     glue.create_job(Name="again", Role="r", Command={"Name": "pythonshell", "ScriptLocation": "x.py"}, MaxRetries=5)
     run = glue.start_job_run(JobName="again")["JobRunId"]
     for _ in range(2):
+        due = schema.run.update().where(schema.run.c.not_before.is_not(None)).values(not_before=1.0)
+        wait_for(world.ledger.write(lambda batch, due=due: batch.connection.execute(due).rowcount))
+        wait_for(world.ledger.claim(["again"]))
         world.begin(world.ledger.run(run))
         world.end(world.ledger.run(run), RunState.FAILED)
     [error] = glue.batch_stop_job_run(JobName="again", JobRunIds=[f"{run}_attempt_1"])["Errors"]

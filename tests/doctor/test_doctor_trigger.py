@@ -169,12 +169,27 @@ def test_an_end_while_disabled_does_not_count(here: World) -> None:
 
     assert "while the trigger was disabled" in found.what
     assert found.mend == "headgate run second"
+    here.started("second")
+    assert [one.what for one in here.diagnose("after-first") if one.rank is not Rank.NOTE] == []
 
 
 def test_a_run_without_downstream_fires_nothing(here: World) -> None:
+    """Until what would have followed is started by hand, as it says."""
     here.ended(here.started("first", downstream=False))
 
-    assert "without what follows" in first(here.diagnose("after-first")).what
+    found = first(here.diagnose("after-first"))
+    assert ("without what follows" in found.what, found.mend) == (True, "headgate run second")
+    here.started("second")
+    assert [one.what for one in here.diagnose("after-first") if one.rank is not Rank.NOTE] == []
+
+
+def test_a_prefix_that_is_right_for_others_is_not_taken_from_them(here: World) -> None:
+    """Where the trigger has fired before, the object is what is wrong, and the file only if all come so."""
+    here.uploaded("collections-data/a.csv")
+    here.uploaded("Collections-Data/b.csv")
+
+    mend = first(here.diagnose("uploaded")).mend
+    assert mend.startswith("upload it again under s3://raw-data/collections-data/; or, if all are to come so: set s3.p")
 
 
 @pytest.mark.parametrize(
@@ -185,8 +200,8 @@ def test_a_run_without_downstream_fires_nothing(here: World) -> None:
         ("raw-data", "/collections-data/a.csv", "slash", "s3.prefix"),
         ("raw-data", "collections-data.csv", "slash", "s3.prefix"),
         ("raw-data", "colections-data/a.csv", "nearly so", "s3.prefix: colections-data/"),
-        ("raw-data", "collections-data/a.tsv", "ends with none of .csv", "s3.suffix: .tsv"),
-        ("raw-data", "collections-data/a.csv.gz", "one more ending", "s3.suffix: .csv.gz"),
+        ("raw-data", "collections-data/a.tsv", "ends with none of .csv", "s3.suffix: [.csv, .tsv]"),
+        ("raw-data", "collections-data/a.csv.gz", "one more ending", "s3.suffix: [.csv, .csv.gz]"),
         ("raw_data", "collections-data/a.csv", "its bucket is 'raw_data'", "s3.bucket: raw_data"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from headgate.doctor.case import Case
 from headgate.doctor.finding import Finding, Rank
@@ -10,6 +11,7 @@ from headgate.doctor.records import Doc, moment, nearest, short, told, word
 from headgate.model import FiresFor
 
 _LATCHED = "latched: still waiting for "
+_MADE_GOOD = ("disabled:", "no-downstream:")  #: by starting its jobs by hand
 
 
 def examine(case: Case) -> Iterator[Finding]:
@@ -80,7 +82,7 @@ def _decided(case: Case) -> Iterator[Finding]:
         return
     last = case.decisions[0]
     reason, at = str(last["reason"]), told(moment(last["at"]))
-    if last["outcome"] == "fired":
+    if last["outcome"] == "fired" or (reason.startswith(_MADE_GOOD) and _started_since(case, last["at"])):
         return
     if reason.startswith(_LATCHED):
         missing = reason.removeprefix(_LATCHED)
@@ -121,6 +123,14 @@ def _decided(case: Case) -> Iterator[Finding]:
             f"decided at {at}: {reason}",
             "; ".join(f"headgate run {word(one['job'])}" for one in case.trigger["actions"]),
         )
+
+
+def _started_since(case: Case, then: str) -> bool:
+    """Whether somebody has started by hand, since then, everything the trigger would have started."""
+    newest = [next(iter(case.of_jobs.get(one["job"], ())), None) for one in case.trigger["actions"]]
+    return all(
+        one is not None and datetime.fromisoformat(one["created_at"]) >= datetime.fromisoformat(then) for one in newest
+    )
 
 
 def _never_asked(case: Case) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from headgate.doctor.case import EVENTS, Case
 from headgate.doctor.finding import Finding, Rank
-from headgate.doctor.near import Near, near, suspicious
+from headgate.doctor.near import Near, near, setting, suspicious
 from headgate.doctor.records import Doc, moment, told, word
 
 
@@ -99,11 +99,19 @@ def _fits(wanted: Doc, what: Doc) -> bool:
 def _mend(case: Case, found: Near, again: str) -> str:
     if not found.key:
         return "send the key as S3 does: encoded once in S3's own notifications, plain in EventBridge's; or rename it"
-    return f"{_then(case, found.key, found.value)} && {again}"
+    change = f"{_in_force(case, setting(found, case.trigger['objects']))} && {again}"
+    if found.key == "s3.prefix" and _decision(case) is not None:  # what the trigger took, it is to take as before
+        right = f"s3://{case.trigger['objects']['bucket']}/{case.trigger['objects']['prefix']}"
+        return f"upload it again under {right}; or, if all are to come so: {change}"
+    return change
 
 
 def _then(case: Case, key: str, value: str) -> str:
-    return f"set {key}: {value} at triggers.{case.name} in headgate.yaml, then: headgate apply"
+    return _in_force(case, f"{key}: {value}")
+
+
+def _in_force(case: Case, said: str) -> str:
+    return f"set {said} at triggers.{case.name} in headgate.yaml, then: headgate apply"
 
 
 def _nothing_near(case: Case, wanted: Doc) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.doctor.finding import Finding, Rank, unseen
-from headgate.doctor.near import near
+from headgate.doctor.near import near, setting
 from headgate.doctor.records import Doc, Records, word
 from headgate.flow.match import skip_reason
 from headgate.model import StoredObject
@@ -151,7 +151,7 @@ def _not_fitting(bucket: str, folder: Path, others: Sequence[File], triggers: Se
             found = near(trigger["objects"], bucket, file.key)
             if found is not None:
                 mend = (
-                    f"set {found.key}: {found.value} at triggers.{trigger['name']} in headgate.yaml"
+                    f"set {setting(found, trigger['objects'])} at triggers.{trigger['name']} in headgate.yaml"
                     if found.key
                     else ""
                 )

@@ -39,6 +39,13 @@ def near(wanted: Doc, bucket: str, key: str) -> Near | None:
     return _suffix(wanted["suffix"], key)
 
 
+def setting(found: Near, wanted: Doc) -> str:
+    """The setting as it would have to be: what else the filter takes, it takes as before."""
+    if found.key != "s3.suffix":
+        return f"{found.key}: {found.value}"
+    return f"{found.key}: [{', '.join([*wanted['suffix'], found.value])}]"
+
+
 def suspicious(wanted: Doc) -> Near | None:
     """What no key can ever begin with, though people write it."""
     prefix, bucket = str(wanted["prefix"]), str(wanted["bucket"])

@@ -6,6 +6,7 @@ Times are RFC 3339 in UTC with microseconds and `Z`, durations are seconds, size
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,6 +42,7 @@ from headgate.model import (
     TriggerType,
 )
 from headgate.ports import Ingestion, LastWrite
+from headgate.settings.record import Glue
 
 Shape = dict[str, Json]
 
@@ -245,6 +247,7 @@ def trigger_json(
     """A trigger; the ticks are of SCHEDULED ones only (see `next_tick`)."""
     return {
         "name": trigger.name,
+        "on": "here",
         "type": trigger.type.value,
         "state": trigger_state(trigger, touched=touched),
         "enabled": trigger.enabled,
@@ -274,6 +277,15 @@ def trigger_json(
         "last_tick": time_json(last_tick),
         "next_tick": time_json(next_tick),
     }
+
+
+def glue_trigger_json(trigger: Trigger, *, workflow: str | None) -> Shape:
+    """A trigger that is declared here and fires on AWS Glue: only AWS knows its state, and the plan asks for it."""
+    return {**trigger_json(replace(trigger, workflow=workflow)), "on": "glue", "state": None}
+
+
+def glue_triggers_json(glue: Glue) -> list[Shape]:
+    return [glue_trigger_json(one.trigger, workflow=one.workflow) for _, one in sorted(glue.triggers.items())]
 
 
 def next_tick(trigger: Trigger, now: datetime, *, anchor: datetime = EPOCH) -> datetime | None:

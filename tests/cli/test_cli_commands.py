@@ -218,6 +218,46 @@ def test_a_run_nobody_knows_exits_1(project: Project) -> None:
         assert "'jr_nowhere'" in project.fails(1, "runs", *words, "jr_nowhere")
 
 
+def test_a_run_is_named_as_far_as_it_is_the_only_one(project: Project) -> None:
+    """By the beginning of its id; by its job's name, where it is the newest; several that fit are told as several."""
+    first = project.json("run", "second")["id"]
+    assert project.json("runs", "show", "jr_")["id"] == first
+    second = project.json("run", "second")["id"]
+
+    assert "no single run 'jr_'; several ids begin like that" in project.fails(1, "runs", "show", "jr_")
+    named = project.type("runs", "logs", "second")
+    assert (named.out, f"{second} is the newest run of second" in named.err) == ("second runs\n", True)
+    assert "there is no run of the job 'long'" in project.fails(1, "runs", "show", "long")
+
+
+def test_a_list_of_nothing_says_whether_the_name_is_wrong(project: Project) -> None:
+    """A job or trigger that nobody has is told with the near one; one that never ran has no runs that fit."""
+    assert project.ok("runs", "list", "--job", "long") == "No runs fit.\n"
+    assert "no job 'lnog'; did you mean 'long'?" in project.fails(1, "runs", "list", "--job", "lnog")
+    for words in (("runs", "list", "--trigger"), ("triggers", "disable")):
+        assert "no trigger 'uplaoded'; did you mean 'uploaded'?" in project.fails(1, *words, "uplaoded")
+
+
+def test_the_plan_of_a_new_project_has_all_of_it_and_makes_none(tmp_path: Path) -> None:
+    """Whoever asks first what `apply` would do is told everything, as often as they ask."""
+    project = Project(tmp_path / "new")
+    planned = [project.json("plan") for _ in range(2)]
+    assert planned[0] == planned[1]
+    assert sorted({one["does"] for one in planned[0]}) == ["create"]
+    assert {one["name"] for one in planned[0]} >= {"first", "second", "uploaded", "after-first"}
+
+
+def test_a_trigger_on_glue_is_listed_and_is_not_ours_to_switch(tmp_path: Path) -> None:
+    """What is declared is seen; its state, which only AWS knows, is not made up."""
+    glue = "jobs: {far: {engine: glue, job_name: f}}\ntriggers: {there: {type: ON_DEMAND, on: glue, actions: [far]}}\n"
+    project = Project(tmp_path / "new", glue)
+    [listed] = project.json("triggers", "list")
+    assert (listed["name"], listed["on"], listed["state"]) == ("there", "glue", None)
+    assert "on AWS Glue" in project.ok("triggers", "list")
+    for words in ("enable", "start"):
+        assert "aws glue start-trigger --name there" in project.fails(1, "triggers", words, "there")
+
+
 def test_a_folder_without_a_project_is_not_made_one(tmp_path: Path) -> None:
     """Without headgate.yaml a command says how to get one, exits 2, and leaves nothing behind."""
     typing = Project(tmp_path, None)

@@ -155,6 +155,14 @@ def test_lists_show_what_the_server_says(served: Project) -> None:
     assert [one["engine"] for one in served.json("jobs", "list") if one["name"] == "far"] == ["recipe"]
 
 
+def test_another_file_than_the_servers_is_noticed(served: Project) -> None:
+    """The server answers by its own file; a command that was given another says so, and on standard error only."""
+    (served.folder / "other.yaml").write_text("jobs: {}\n", "utf-8")
+    other, same = served.type("plan", "-c", "other.yaml", "-o", "json"), served.type("plan", "-c", "headgate.yaml")
+    assert (other.json, same.err) == ([], "")
+    assert f"goes by {served.folder / 'headgate.yaml'}" in other.err
+
+
 def test_a_switched_trigger_stays_so_over_a_restart(tmp_path: Path) -> None:
     """What a person switched off is off in the next server too, and its events are kept with why they were skipped."""
     project = Project(tmp_path / "project")

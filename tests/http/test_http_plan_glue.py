@@ -38,6 +38,11 @@ def test_a_server_makes_glue_what_its_file_declares(tmp_path: Path, far: FakeGlu
             assert [f"{one['does']} {one['kind']} {one['name']}" for one in found] == CREATED
             assert {one["on"] for one in found} == {"glue"}
             assert (far.changes(), client.plan()) == ([], [])
+            there = [(one["name"], one["on"], one["state"], one["workflow"]) for one in client.triggers()]
+            assert there == [("after", "glue", None, "w"), ("start", "glue", None, "w")]
+            assert world.get("/triggers/after")["on"] == "glue"
+            page = world.call("GET", "/headgate/").text
+            assert "<b>after</b> <small>on AWS Glue</small>" in page
             assert len(client.apply_glue()) == len(CREATED)
             assert client.plan_glue() == []
             by = {(one["actor"], one["action"]) for one in world.get("/audit")["items"] if "glue" in one["action"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import InUse, Unavailable
-from headgate.runtime.home import HomeLock, forget_server, note_server, noted_server, place
+from headgate.runtime.home import HomeLock, forget_server, note_server, noted_config, noted_server, place
 
 HOLD = """
 import sys
@@ -61,6 +61,15 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(Unavailable, match="set HEADGATE_HOME elsewhere"):
         HomeLock(tmp_path / "file" / "home")
+
+
+def test_a_server_notes_the_file_it_goes_by(tmp_path: Path) -> None:
+    """None where it has none, where a note is older than that, or is rubbish."""
+    note_server(tmp_path, "http://localhost:1", tmp_path / "a.yaml")
+    assert noted_config(tmp_path) == tmp_path / "a.yaml"
+    for text in ('{"url": "http://localhost:2", "pid": 1}', '{"config": null}', "[1]", ""):
+        (tmp_path / "server.json").write_text(text, "utf-8")
+        assert noted_config(tmp_path) is None
 
 
 def test_a_server_is_noted_and_forgotten_by_itself_only(tmp_path: Path) -> None:

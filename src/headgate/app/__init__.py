@@ -4,8 +4,8 @@
 it is run, `opening` how a command gets at it.
 """
 
-from headgate.app.opening import open_reading, open_writing, running_server
+from headgate.app.opening import open_reading, open_writing, other_config, running_server
 from headgate.app.replica import App
 from headgate.app.serving import serve, work
 
-__all__ = ["App", "open_reading", "open_writing", "running_server", "serve", "work"]
+__all__ = ["App", "open_reading", "open_writing", "other_config", "running_server", "serve", "work"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from headgate.app.replica import App
 from headgate.errors import Unavailable
 from headgate.gate import Gate
-from headgate.runtime.home import make_home, noted_server
+from headgate.runtime.home import make_home, noted_config, noted_server
 from headgate.runtime.sweep import SYSTEM
 from headgate.settings import Settings
 
@@ -26,14 +26,14 @@ def open_writing(settings: Settings) -> Generator[App]:
 
 
 @contextmanager
-def open_reading(settings: Settings) -> Generator[Gate]:
-    """The gate for looking only. A ledger that does not exist yet is made, with what headgate.yaml declares."""
+def open_reading(settings: Settings, *, declare: bool = True) -> Generator[Gate]:
+    """The gate for looking only. A ledger that does not exist yet is made; `declare`: with what headgate.yaml says."""
     app = App.build(settings, worker=False, doors=False)
     if app.ledger.on_sqlite:
         make_home(settings.home)
     app.ledger.open()
     try:
-        if not app.ledger.catalog.jobs:
+        if declare and not app.ledger.catalog.jobs:
             app.gate.definitions.apply(everything=False, actor=SYSTEM)
             app.ledger.refresh()
         yield app.gate
@@ -56,6 +56,14 @@ def running_server(settings: Settings) -> str | None:
     if noted is None or not Path(f"/proc/{noted[1]}").exists():
         return None
     return noted[0] if _answers(noted[0]) else None
+
+
+def other_config(settings: Settings) -> Path | None:
+    """The file that the server noted in this home goes by, where it is another than ours; else None."""
+    theirs = None if settings.url else noted_config(settings.home)
+    ours = settings.config_file
+    same = theirs is None or ours is None or theirs.resolve() == ours.resolve()
+    return None if same else theirs
 
 
 def _answers(url: str) -> bool:

@@ -168,7 +168,7 @@ async def _announce(
         if getattr(server, "should_exit", False):
             return
         await asyncio.sleep(0.005)
-    note_server(app.settings.home, url)
+    note_server(app.settings.home, url, app.settings.config_file)
     if on_ready:
         on_ready(url)
     if alongside:

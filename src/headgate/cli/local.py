@@ -47,7 +47,7 @@ class Local:
     def triggers(self) -> list[Doc]:
         catalog, ticks = self._ledger.refresh(), self._ledger.last_ticks()
         created = self._ledger.created()
-        return [
+        here = [
             shapes.trigger_json(
                 one,
                 touched=name not in catalog.untouched,
@@ -56,6 +56,7 @@ class Local:
             )
             for name, one in sorted(catalog.triggers.items())
         ]
+        return [*here, *shapes.glue_triggers_json(self._gate.settings.glue)]
 
     def runs(self, wanted: RunsWanted) -> Iterator[Doc]:
         state = _state(wanted.state)

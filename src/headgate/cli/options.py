@@ -44,6 +44,14 @@ RunName = Annotated[
         autocompletion=completion.runs,
     ),
 ]
+RunOrJob = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's id, the beginning of one, or the id its engine gave it; of a job's name its newest run.",
+        autocompletion=completion.runs,
+    ),
+]
 TriggerName = Annotated[
     str, typer.Argument(metavar="TRIGGER", help="A trigger's name.", autocompletion=completion.triggers)
 ]

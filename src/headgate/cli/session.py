@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgate.cli.client import Client
+from headgate.cli.printing import note
 from headgate.errors import InUse, Invalid, Unavailable
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ def settings(config: Path | None) -> Settings:
 
 
 @contextmanager
-def reading(settings: Settings) -> Generator[Client]:
-    """Somebody to ask: the running server, or else the ledger, opened for looking."""
+def reading(settings: Settings, *, declare: bool = True) -> Generator[Client]:
+    """Somebody to ask: the running server, or else the ledger, opened for looking.
+
+    `declare`: a ledger that is new holds what headgate.yaml declares; not so for who asks what would be changed.
+    """
     remote = _server(settings)
     if remote is not None:
         with remote as client:
@@ -41,7 +45,7 @@ def reading(settings: Settings) -> Generator[Client]:
     from headgate.app import open_reading  # noqa: PLC0415 - the ledger is half a second of imports
     from headgate.cli.local import Local  # noqa: PLC0415
 
-    with open_reading(settings) as gate:
+    with open_reading(settings, declare=declare) as gate:
         yield Local(gate)
 
 
@@ -95,8 +99,12 @@ def _make_home(settings: Settings) -> None:
 
 
 def _server(settings: Settings) -> AbstractContextManager[Client] | None:
-    from headgate.app import running_server  # noqa: PLC0415 - as above
+    from headgate.app import other_config, running_server  # noqa: PLC0415 - as above
     from headgate.cli.remote import connected  # noqa: PLC0415
 
     url = running_server(settings)
-    return None if url is None else connected(url, settings.token.reveal() if settings.token else None)
+    if url is None:
+        return None
+    if theirs := other_config(settings):
+        note(f"The server at {url} answers, and goes by {theirs}: of {settings.config_file} it knows nothing")
+    return connected(url, settings.token.reveal() if settings.token else None)

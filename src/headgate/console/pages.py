@@ -98,7 +98,7 @@ def home_fragments(home: views.Home) -> Fragments:
         "picture": _render("_picture.html", picture=home.picture),
         "runs": _render("_runs.html", runs=home.runs, wanted=home.wanted),
         "jobs": _render("_jobs.html", jobs=home.jobs, doing=home.doing),
-        "triggers": _render("_triggers.html", triggers=home.triggers, untouched=home.untouched),
+        "triggers": _render("_triggers.html", triggers=home.triggers, on_glue=home.on_glue, untouched=home.untouched),
     }
 
 

@@ -41,6 +41,7 @@ class Home:
     next: int | None
     jobs: Sequence[tuple[Job, Run | None]]
     triggers: Sequence[Trigger]
+    on_glue: Sequence[Trigger]  #: declared here, and firing there
     untouched: Collection[TriggerName]  #: never switched on or off since they were made
     doing: picture.Doing
     wanted: Wanted
@@ -92,6 +93,7 @@ def home(gate: Gate, wanted: Wanted) -> Home:
         next=page.next,
         jobs=[(job, doing.last.get(job.name)) for job in jobs],
         triggers=triggers,
+        on_glue=[one.trigger for _, one in sorted(gate.settings.glue.triggers.items())][: picture.MOST_TRIGGERS],
         untouched=catalog.untouched,
         doing=doing,
         wanted=wanted,

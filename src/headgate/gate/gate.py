@@ -42,6 +42,7 @@ from headgate.model import (
 )
 from headgate.ports import DataHub, Ending, Ingestion, LastWrite, Stop
 from headgate.settings import Settings
+from headgate.settings.reading import did_you_mean
 from headgate.supervision.logs import read_log
 
 MOST_REPLAYED = 10_000
@@ -167,11 +168,11 @@ class Gate:
         """`fire` for a person: it stands in the audit, and a trigger that fires by itself is left alone.
 
         Raises:
-            NotFound: no such trigger. Conflict: it is not ON_DEMAND. Invalid: the reason is too long.
+            NotFound: no such trigger. Conflict: it is not ON_DEMAND, or not here. Invalid: the reason is too long.
         """
         check({}, reason)
-        found = self.ledger.refresh().triggers.get(TriggerName(trigger))
-        if found is not None and found.type is not TriggerType.ON_DEMAND:
+        found = self.trigger(trigger)
+        if found.type is not TriggerType.ON_DEMAND:
             raise Conflict(
                 f"trigger {trigger!r} is {found.type.value}: it fires by itself; start its jobs with `headgate run JOB`"
                 " or let its event happen again with `headgate events replay`"
@@ -187,10 +188,9 @@ class Gate:
         """Fire an ON_DEMAND trigger: all its actions start. `key` makes the call repeatable.
 
         Raises:
-            NotFound: no such trigger.
+            NotFound: no such trigger. Conflict: it fires on AWS Glue.
         """
-        if TriggerName(trigger) not in self.ledger.refresh().triggers:
-            raise NotFound("trigger", trigger, "see `headgate triggers list`")
+        self.trigger(trigger)
         event = Event(
             id=new_event_id(),
             door=door,
@@ -301,13 +301,35 @@ class Gate:
         raise Invalid(f"more than {MOST_REPLAYED:,} events fit; narrow the prefix or the time range")
 
     def switch(self, trigger: str, *, enabled: bool, actor: str, reason: str | None = None) -> Trigger:
-        """Enable or disable a trigger. What passed while it was disabled is not made up."""
+        """Enable or disable a trigger. What passed while it was disabled is not made up.
+
+        Raises:
+            NotFound: no such trigger. Conflict: it fires on AWS Glue. Invalid: the reason is too long.
+        """
         check({}, reason)
+        self.trigger(trigger)
         return wait_for(
             self.ledger.set_enabled(TriggerName(trigger), enabled=enabled, actor=actor, reason=reason or "")
         )
 
     # -- looking
+
+    def trigger(self, name: str) -> Trigger:
+        """The trigger of this name that fires here.
+
+        Raises:
+            NotFound: there is none; a name that is near is told. Conflict: it is declared to fire on AWS Glue.
+        """
+        here, there = self.ledger.refresh().triggers, self.settings.glue.triggers
+        if found := here.get(TriggerName(name)):
+            return found
+        if TriggerName(name) in there:
+            raise Conflict(
+                f"the trigger {name!r} fires on AWS Glue, and is started and switched there: with"
+                f" `aws glue start-trigger --name {name}`, or by enabled: in headgate.yaml and `headgate apply`"
+            )
+        meant = did_you_mean(name, [*here, *there]).removeprefix("; ")
+        raise NotFound("trigger", name, meant or "see `headgate triggers list`")
 
     def external_runs(self, *, most: int) -> Sequence[Ingestion]:
         """The newest ingestions that DataHub knows of and nobody asked us for, newest first.

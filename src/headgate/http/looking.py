@@ -74,18 +74,19 @@ def _jobs(gate: Gate, found: Sequence[Job]) -> list[shapes.Shape]:
 
 @router.get("/triggers")
 def triggers(gate: TheGate) -> Response:
-    """Every trigger, with the ticks of those that have a schedule."""
+    """Every trigger, with the ticks of those that have a schedule; then those that are declared to fire on AWS Glue."""
     found = sorted(gate.ledger.refresh().triggers.values(), key=lambda trigger: trigger.name)
-    return _all(trigger_shapes(gate, found))
+    return _all([*trigger_shapes(gate, found), *shapes.glue_triggers_json(gate.settings.glue)])
 
 
 @router.get("/triggers/{name:path}")
 def trigger(gate: TheGate, name: Name) -> Response:
     """One trigger."""
-    found = gate.ledger.refresh().triggers.get(TriggerName(name))
-    if found is None:
-        raise NotFound("trigger", name, "see `headgate triggers list`")
-    return Answer(trigger_shapes(gate, [found])[0])
+    if (found := gate.ledger.refresh().triggers.get(TriggerName(name))) is not None:
+        return Answer(trigger_shapes(gate, [found])[0])
+    if (there := gate.settings.glue.triggers.get(TriggerName(name))) is not None:
+        return Answer(shapes.glue_trigger_json(there.trigger, workflow=there.workflow))
+    return Answer(trigger_shapes(gate, [gate.trigger(name)])[0])
 
 
 def trigger_shapes(gate: Gate, found: Sequence[Trigger]) -> list[shapes.Shape]:

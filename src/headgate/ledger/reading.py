@@ -101,7 +101,7 @@ def find_run(connection: Connection, name: str) -> Run:
             return rows.to_run(row)
     if name.startswith(_BY_TIME):
         return _dispatched(connection, name)
-    if own.startswith("jr_") and len(own) >= 7:
+    if own.startswith("jr_"):
         found = {  # one that ends in between is seen by both
             row.id: row
             for table in (schema.run, schema.history)
@@ -110,7 +110,7 @@ def find_run(connection: Connection, name: str) -> Run:
         if len(found) == 1:
             return rows.to_run(next(iter(found.values())))
         if found:
-            raise NotFound("single run", name, "several begin like that; give more of the id")
+            raise NotFound("single run", name, "several ids begin like that; give more of it: `headgate runs list`")
     raise NotFound("run", name, "see `headgate runs list`")
 
 

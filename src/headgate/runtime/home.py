@@ -56,10 +56,11 @@ def _not_writable(home: Path, error: OSError) -> Unavailable:
     return Unavailable(f"{home} cannot be written: {error.strerror}; check the disk, or set HEADGATE_HOME elsewhere")
 
 
-def note_server(home: Path, url: str) -> None:
-    """Write where this server listens, for commands."""
+def note_server(home: Path, url: str, config: Path | None = None) -> None:
+    """Write where this server listens and by which file it goes, for commands."""
     temporary = home / f"{SERVER}.{os.getpid()}"
-    temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}), "utf-8")
+    noted = {"url": url, "pid": os.getpid(), "config": str(config) if config is not None else None}
+    temporary.write_text(json.dumps(noted), "utf-8")
     temporary.replace(home / SERVER)
 
 
@@ -74,6 +75,15 @@ def noted_server(home: Path) -> tuple[str, int] | None:
     try:
         noted = json.loads((home / SERVER).read_text("utf-8"))
         return str(noted["url"]), int(noted["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def noted_config(home: Path) -> Path | None:
+    """The headgate.yaml of the last server; None where it had none, or did not say."""
+    try:
+        noted = json.loads((home / SERVER).read_text("utf-8"))
+        return Path(noted["config"]) if noted["config"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

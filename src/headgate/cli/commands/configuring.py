@@ -89,7 +89,7 @@ def plan(output: AsOutput = Output.TABLE, offline: Offline = False, config: Conf
     settings = session.settings(config)
     logs.of_command(settings)
     away: HeadgateError | None = None
-    with session.reading(settings) as client:
+    with session.reading(settings, declare=False) as client:
         changes = client.plan()
         try:
             changes += [] if offline else client.plan_glue()
@@ -111,7 +111,7 @@ def apply(yes: Yes = False, output: AsOutput = Output.TABLE, offline: Offline = 
     if not (yes or interactive()):
         raise Invalid("say --yes to apply; `headgate plan` shows what that would change")
     if not yes:
-        with session.reading(settings) as client:
+        with session.reading(settings, declare=False) as client:
             changes = [*client.plan(), *([] if offline else client.plan_glue())]
         _print_changes(changes, Output.TABLE, "Nothing to change.")
         count = sum(one["does"] not in (_RESTART, _UNMANAGED) for one in changes)

@@ -31,7 +31,7 @@ def list_jobs(output: AsOutput = Output.TABLE, config: Config = None) -> None:
 
 
 def list_triggers(output: AsOutput = Output.TABLE, config: Config = None) -> None:
-    """The triggers, what each waits for, and what it starts."""
+    """The triggers, what each waits for, and what it starts; those on AWS Glue last."""
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
@@ -40,9 +40,10 @@ def list_triggers(output: AsOutput = Output.TABLE, config: Config = None) -> Non
         print_json(found)
         return
     rows = [
-        [one["name"], one["type"], one["state"], waits_for(one), ", ".join(action["job"] for action in one["actions"])]
+        [one["name"], one["type"], one["state"] or "on AWS Glue", waits_for(one),
+         ", ".join(action["job"] for action in one["actions"])]
         for one in found
-    ]
+    ]  # fmt: skip
     print_table(["TRIGGER", "TYPE", "STATE", "WHEN", "STARTS"], rows, empty="No triggers. headgate.yaml declares them")
 
 

@@ -46,6 +46,4 @@ def glue(
         note(f"{write} is written; `headgate validate` checks it, `headgate plan` compares it with Glue")
     if secrets:
         values = "a value that may be a secret is" if secrets == 1 else f"{secrets} values that may be secrets are"
-        note(
-            f"{values} in it in plain text (search it for `{DOUBTFUL}`); take that out before you share or commit it"
-        )
+        note(f"{values} in it in plain text (search it for `{DOUBTFUL}`); take that out before you share or commit it")

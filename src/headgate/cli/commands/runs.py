@@ -12,9 +12,10 @@ import typer
 
 from headgate.cli import chain, completion, logs, progress, session
 from headgate.cli.client import Client, Doc, RunsWanted
-from headgate.cli.options import AsOutput, Config, Limit, Reason, RunName, Wait
+from headgate.cli.options import AsOutput, Config, Limit, Reason, RunName, RunOrJob, Wait
 from headgate.cli.printing import Output, note, print_fields, print_json, print_table, say, short
 from headgate.cli.times import clock, seconds, span
+from headgate.errors import NotFound
 
 #: Seconds between two looks at a log that is followed.
 _LOOK = 0.2
@@ -50,25 +51,27 @@ def show_list(
     logs.of_command(settings)
     with session.reading(settings) as client:
         found = list(islice(client.runs(RunsWanted(job=job, state=state, trigger=trigger, external=external)), limit))
+        if not found and not external:
+            _known(client, job, trigger)
     if output is Output.JSON:
         print_json(found)
         return
+    filtered = job or state or trigger or external
     rows = [
         [short(one["id"]), one["job"], one["state"], clock(one["created_at"]), progress.length(one), _by(one),
          progress.outcome(one)]
         for one in found
     ]  # fmt: skip
-    print_table(
-        ["RUN", "JOB", "STATE", "CREATED", "TIME", "BY", ""], rows, empty="No runs. Start one: headgate run JOB"
-    )
+    empty = "No runs fit." if filtered else "No runs. Start one: headgate run JOB"
+    print_table(["RUN", "JOB", "STATE", "CREATED", "TIME", "BY", ""], rows, empty=empty)
 
 
-def show(run: RunName, output: AsOutput = Output.TABLE, config: Config = None) -> None:
+def show(run: RunOrJob, output: AsOutput = Output.TABLE, config: Config = None) -> None:
     """One run: its cause, attempts, predecessors, decisions, objects and result."""
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
-        found = client.run(run)
+        found = _named(client, run)
         name = found["id"]
         whole = {
             **found,
@@ -83,7 +86,7 @@ def show(run: RunName, output: AsOutput = Output.TABLE, config: Config = None) -
 
 
 def show_log(
-    run: RunName,
+    run: RunOrJob,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
     attempt: Annotated[
         int | None, typer.Option("--attempt", metavar="N", min=0, help="Of this attempt; 0 is the first.")
@@ -94,7 +97,7 @@ def show_log(
     settings = session.settings(config)
     logs.of_command(settings)
     with session.reading(settings) as client:
-        name, number = client.run(run), attempt
+        name, number = _named(client, run), attempt
         if number is None and "_attempt_" in run:
             number = int(run.rpartition("_attempt_")[2])
         chosen = number is not None
@@ -134,6 +137,32 @@ def stop(
         print_json(stopped)
     else:
         say(f"{stopped['job']} {stopped['id']} {stopped['state']}")
+
+
+def _named(client: Client, name: str) -> Doc:
+    """The run of this id; of a job's name its newest run."""
+    try:
+        return client.run(name)
+    except NotFound as error:
+        jobs = {one["name"]: one for one in client.jobs()}
+        if name not in jobs:
+            raise
+        newest = next(client.runs(RunsWanted(job=name)), None)
+        if newest is None:
+            raise NotFound("run of the job", name, f"start one: `headgate run {name}`") from error
+        note(f"{newest['id']} is the newest run of {name}")
+        return newest
+
+
+def _known(client: Client, job: str | None, trigger: str | None) -> None:
+    """Raise NotFound for a job or trigger that a list without a line asks for, and that nobody has."""
+    for what, name, those in (("job", job, client.jobs), ("trigger", trigger, client.triggers)):
+        names = [str(one["name"]) for one in those()] if name is not None else []
+        if name is not None and name not in names:
+            from headgate.settings.reading import did_you_mean  # noqa: PLC0415 - only who mistypes needs it
+
+            meant = did_you_mean(name, names).removeprefix("; ")
+            raise NotFound(what, name, meant or f"see `headgate {what}s list`")
 
 
 def _stream(client: Client, run: str, attempt: int, *, follow: bool) -> bool:

@@ -210,6 +210,20 @@ def test_a_lost_answer_is_not_asked_for_twice(fake: FakeAws) -> None:
     assert len(fake.runs) == 1
 
 
+@pytest.mark.parametrize("operation", ["StartJobRun", "GetJobRuns"])
+def test_half_an_answer_starts_nothing_twice(fake: FakeAws, operation: str) -> None:
+    """Of an answer with status 200 half has come: the others of the batch are done, and the next try looks."""
+    handler(sqs(native("in/before.csv")), Context())
+    forget()
+    fake.fault(operation, "whole half")
+    again = handler(sqs(native("in/before.csv"), native("in/new.csv")), Context())
+    assert again == {"batchItemFailures": [{"itemIdentifier": "m1" if operation == "StartJobRun" else "m0"}]}
+    forget()
+    assert handler(sqs(native("in/before.csv"), native("in/new.csv")), Context()) == {"batchItemFailures": []}
+
+    assert len(fake.runs) == 2
+
+
 @pytest.mark.parametrize("kind", ["throttle", "error", "html", "denied", "expired"])
 def test_a_start_that_is_refused_comes_again(fake: FakeAws, kind: str) -> None:
     """Through SQS: the message is to come again, and starts one run then."""
@@ -297,7 +311,7 @@ print(sorted(name for name in sys.modules if name.startswith("headgate")))
             "headgate",
             *(
                 f"headgate.aws_lambda{one}"
-                for one in ("", ".handling", ".marking", ".messages", ".objects", ".starting")
+                for one in ("", ".answers", ".handling", ".marking", ".messages", ".objects", ".starting")
             ),
         ]
     )

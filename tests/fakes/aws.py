@@ -112,7 +112,8 @@ class FakeAws:
     def fault(self, operation: str, kind: str, times: int = 1) -> None:
         """Let the next calls of an operation go wrong.
 
-        `lost`: it is done, and nobody hears the answer; `cut`: it is done, and half of the answer comes.
+        `lost`: it is done, and nobody hears the answer; `cut`: it is done, and half of the answer comes;
+        `whole half`: the same, and the answer says that it is whole.
         """
         with self._lock:
             self._faults[operation] = Fault(kind, times)
@@ -170,6 +171,9 @@ class FakeAws:
             request.close_connection = True
             self._answer(request, status, answer, headers, cut=True)
             return
+        if kind == "whole half":  # a proxy between that says it is all there is
+            text = json.dumps(answer).encode()
+            answer = text[: len(text) // 2]
         self._answer(request, status, answer, headers)
 
     def _read(self, request: BaseHTTPRequestHandler, text: bytes) -> tuple[str, dict[str, Any]]:

@@ -6,7 +6,6 @@ role to assume is ours, so that every call of a run carries the run's name into 
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, cast
 
 from headgate.aws.faults import Fault, FaultKind, fault_of
+from headgate.aws_lambda.answers import whole
 from headgate.errors import MissingExtra
 from headgate.model import Json
 
@@ -221,7 +221,7 @@ class Clients:
                 config=settings,
                 **credentials,
             )
-        client.meta.events.register("after-call", _whole)
+        client.meta.events.register("after-call", whole)
         return client
 
     def _assume(self, place: Place) -> tuple[dict[str, str], float] | Fault:
@@ -254,26 +254,6 @@ def load() -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("calling AWS", "aws") from error
     return session, config
-
-
-def _whole(http_response: Any, model: Any, **_more: Any) -> None:
-    """A hook of botocore's, which takes half an answer (or a page) with status 200 for one that says nothing.
-
-    Raises:
-        ResponseParserError: as botocore does for XML.
-    """
-    if http_response.status_code >= 300 or model.has_streaming_output or model.output_shape is None:
-        return
-    if model.service_model.metadata.get("protocol") != "json":
-        return
-    try:
-        found = json.loads(http_response.content)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415 - it is loaded by now
-
-        raise ResponseParserError("the answer is not whole")
 
 
 def _of_botocore(error: Exception) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from headgate.aws_lambda import marking
+from headgate.aws_lambda.answers import whole
 from headgate.aws_lambda.marking import Marks, Unmarked
 from headgate.aws_lambda.messages import Record
 
@@ -220,8 +221,10 @@ def _call(operation: str, asked: Mapping[str, Any], *, once: bool) -> dict[str, 
         NotStarted: with Glue's own words.
     """
     import botocore.exceptions  # noqa: PLC0415 - it is there on Lambda; who reads messages elsewhere does without
+    import botocore.parsers  # noqa: PLC0415
 
     attempts = 1 if once else 4
+    what = f"{operation} of {asked.get('JobName') or asked.get('Name')}"
     try:
         return getattr(_client(attempts), operation)(**asked)
     except botocore.exceptions.ClientError as error:
@@ -229,11 +232,13 @@ def _call(operation: str, asked: Mapping[str, Any], *, once: bool) -> dict[str, 
         status = int((error.response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
         code = str(said.get("Code") or f"HTTP {status}")
         doubt = once and (code in _OPEN or status >= 500)
-        raise _not_started(operation, f"{code}: {said.get('Message') or ''}", doubt=doubt) from error
+        raise _not_started(what, f"{code}: {said.get('Message') or ''}", doubt=doubt) from error
+    except botocore.parsers.ResponseParserError as error:  # its text repeats the answer, and that may be anything
+        raise _not_started(what, "what came is no answer of AWS's", doubt=once) from error
     except (botocore.exceptions.BotoCoreError, OSError) as error:
         never = isinstance(error, botocore.exceptions.EndpointConnectionError | botocore.exceptions.ConnectTimeoutError)
         words = f"{type(error).__name__}: {str(error)[:500]}"
-        raise _not_started(operation, words, doubt=once and not never) from error
+        raise _not_started(what, words, doubt=once and not never) from error
 
 
 def _not_started(operation: str, said: str, *, doubt: bool) -> NotStarted:
@@ -255,6 +260,7 @@ def _client(attempts: int) -> Any:
             user_agent_extra="headgate-lambda",
         )
         found = _clients[attempts] = boto3.client("glue", config=settings)
+        found.meta.events.register("after-call", whole)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import ANY
@@ -229,6 +230,23 @@ def test_a_start_trigger_that_starts_nothing_says_why(world: World, flow: Any) -
     flow.delete_workflow(Name=FLOW)
     assert refused(flow.start_trigger, Name="go") == ("EntityNotFoundException", f"Workflow {FLOW} not found")
     assert count(world)["a"] == 1
+
+
+def test_a_stop_that_is_sent_again_is_the_same_stop(world: World, flow: Any) -> None:
+    """Its first answer was lost, and all is over by now: no error, but for another call."""
+    run = flow.start_workflow_run(Name=FLOW)["RunId"]
+    world.begin(newest(world, "a"))
+    call = {
+        "content": json.dumps({"Name": FLOW, "RunId": run}),
+        "headers": {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSGlue.StopWorkflowRun",
+                    "amz-sdk-invocation-id": "once"},
+    }  # fmt: skip
+    said = [world.call("POST", "/", **call).status_code]
+    world.end(newest(world, "a"), RunState.STOPPED)
+    said.append(world.call("POST", "/", **call).status_code)
+
+    assert (said, run_of(flow, run)["Status"]) == ([200, 200], "STOPPED")
+    assert refused(flow.stop_workflow_run, Name=FLOW, RunId=run)[0] == "IllegalWorkflowStateException"
 
 
 def test_a_stop_that_did_not_come_to_every_run_is_asked_again(world: World, flow: Any) -> None:

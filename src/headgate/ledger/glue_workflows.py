@@ -36,6 +36,7 @@ from headgate.model import (
 )
 
 KIND: Final = "workflow"
+_STOP: Final = "workflow.stop"
 STARTS: Final = frozenset({TriggerType.ON_DEMAND, TriggerType.SCHEDULED, TriggerType.EVENT})
 _DEFINITION: Final = sa.select(schema.glue_definition).where(
     schema.glue_definition.c.kind == KIND, schema.glue_definition.c.name == bindparam("name")
@@ -364,11 +365,23 @@ def put_properties(batch: Batch, name: str, id_: str, properties: Mapping[str, s
     return True
 
 
-def stop(batch: Batch, id_: str, *, actor: str) -> None:
-    """From now on nothing follows in this run. What is under way is for the caller to stop."""
+def stop(batch: Batch, id_: str, *, actor: str, invocation: str = "") -> None:
+    """From now on nothing follows in this run. What is under way is for the caller to stop.
+
+    `invocation`: the call's, by which its repetition is recognised.
+    """
     table = schema.glue_workflow_run
     batch.connection.execute(table.update().where(table.c.id == id_).values(stopped_at=batch.now))
-    catalogs.note(batch, actor=actor, action="workflow.stop", subject=id_, reason=None)
+    catalogs.note(batch, actor=actor, action=_STOP, subject=id_, reason=None, detail={"invocation": invocation})
+
+
+def has_stopped(connection: Connection, stopped: WorkflowRun, invocation: str) -> bool:
+    """Whether it was this call that stopped the run."""
+    table = schema.audit  # which is indexed by time
+    statement = sa.select(table.c.detail).where(
+        table.c.at == stopped.stopped_at, table.c.action == _STOP, table.c.subject == stopped.id
+    )
+    return any(rows.loads(text).get("invocation") == invocation for text in connection.execute(statement).scalars())
 
 
 def resume(batch: Batch, catalog: Catalog, earlier: WorkflowRun, wish: Wish) -> str | Exception:

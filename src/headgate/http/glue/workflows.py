@@ -290,9 +290,12 @@ def stop_workflow_run(room: Room, call: Call, given: Given) -> Answer:
     """Nothing follows in it any more, and what is under way is stopped."""
     found = _run(room, given)
     if not found.live:
+        once = call.invocation
+        if once and room.read(lambda connection: glue_workflows.has_stopped(connection, found, once)):
+            return {}  # this very call did it, and its answer was lost
         raise _illegal(f"Workflow run {found.id} is {found.status}; only one that is RUNNING can be stopped")
     if found.stopped_at is None:  # else it was asked before, and may not have come to all of its runs
-        room.write(lambda batch: glue_workflows.stop(batch, found.id, actor=call.actor))
+        room.write(lambda batch: glue_workflows.stop(batch, found.id, actor=call.actor, invocation=call.invocation))
     for one in _run(room, given).live:
         try:
             room.gate.stop(one.id, actor=call.actor, reason="StopWorkflowRun")

@@ -91,7 +91,14 @@ def test_which_values_need_no_mask() -> None:
     names = ["REGION", "PASSWORD", "URL", "BOTH", "IN_TEXT", "SCHEMA"]
     values = {**dict.fromkeys(names, "something"), "MAYBE": "true"}
 
-    assert sorted(plain_names(document, values)) == ["MAYBE", "REGION", "SCHEMA", "URL"]
+    assert sorted(plain_names(document, values, names)) == ["MAYBE", "REGION", "SCHEMA", "URL"]
+    assert sorted(plain_names(document, {**values, "URL": "http://me:secret@host"}, names)) == [
+        "MAYBE",
+        "REGION",
+        "SCHEMA",
+    ]
+    # what was kept as a secret is one, wherever it is used
+    assert plain_names(document, values, ()) == ["MAYBE"]
 
 
 def test_values_with_a_default_may_be_missing() -> None:

@@ -43,7 +43,7 @@ def test_the_same_twice_is_not_the_same() -> None:
 def test_another_context_does_not_open_it() -> None:
     """A row's text put into another row is noticed."""
     one = sealer(ONE)
-    with pytest.raises(CannotUnseal, match="secret:B"):
+    with pytest.raises(CannotUnseal, match="the secret B"):
         one.open(one.seal(b"value", "secret:A"), "secret:B")
 
 

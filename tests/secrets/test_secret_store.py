@@ -12,7 +12,8 @@ from secrets_played import VALUE
 from headgate.app import App
 from headgate.aws import Clients
 from headgate.errors import CannotUnseal, Invalid, NotFound
-from headgate.ledger.store import Ledger
+from headgate.ledger import schema
+from headgate.ledger.store import Ledger, wait_for
 from headgate.runtime.secrets import SecretStore, resolver
 from headgate.secrets.resolving import LARGEST
 from headgate.secrets.sealing import KEY_FILE, VARIABLE
@@ -77,7 +78,7 @@ def test_a_row_in_anothers_place_does_not_open(settings: Settings, ledger: Ledge
     sealed = dict(store.provider().sealed(["A", "B"]))
     swapped = store.provider().__class__(lambda _names: {"A": sealed["B"]}, store.provider().sealer)
 
-    with pytest.raises(CannotUnseal, match="secret:A"):
+    with pytest.raises(CannotUnseal, match="the secret A"):
         swapped.find(["A"], until=1)
 
 
@@ -96,8 +97,39 @@ def test_keys_are_rotated(settings: Settings, ledger: Ledger, monkeypatch: pytes
     assert resolver(settings, ledger, Clients()).resolve(["OLD", "NEW"]) == {"OLD": "old-value", "NEW": "new-value"}
     monkeypatch.setenv(VARIABLE, ONE)
     assert SecretStore(ledger, settings).rotate(actor=ME) == ([], ["NEW", "OLD"])
+    monkeypatch.setenv(VARIABLE, TWO)
+    _damage(ledger, "NEW")
+    assert SecretStore(ledger, settings).rotate(actor=ME) == ([], ["NEW"])
+    monkeypatch.setenv(VARIABLE, ONE)
     with pytest.raises(CannotUnseal, match="holds"):
         resolver(settings, ledger, Clients()).resolve(["OLD"])
+
+
+def _damage(ledger: Ledger, name: str) -> None:
+    """As a disk does, or somebody with an editor: even to what is no ASCII."""
+    table = schema.secret
+    changed = table.update().where(table.c.name == name).values(sealed="hg1.é.AAAA")
+    wait_for(ledger.write(lambda batch: batch.connection.execute(changed).rowcount))
+
+
+def test_a_key_that_is_gone_is_not_made_anew(settings: Settings, ledger: Ledger) -> None:
+    """It would open nothing, and stand in the way of the one that is put back; only who sets a secret makes one."""
+    SecretStore(ledger, settings).put("DB", "value-of-db", actor=ME)
+    (settings.home / KEY_FILE).rename(settings.home / "elsewhere")
+    store = SecretStore(ledger, settings)
+
+    with pytest.raises(CannotUnseal, match=f"{KEY_FILE} is gone"):
+        resolver(settings, ledger, Clients()).resolve(["DB"])
+    for ask in (store.closed, lambda: store.rotate(actor=ME)):
+        with pytest.raises(CannotUnseal, match="put it back"):
+            ask()
+    assert not (settings.home / KEY_FILE).exists()
+    (settings.home / "elsewhere").rename(settings.home / KEY_FILE)
+    assert store.closed() == []
+    assert resolver(settings, ledger, Clients()).resolve(["DB"]) == {"DB": "value-of-db"}
+    _damage(ledger, "DB")
+    with pytest.raises(CannotUnseal, match="the secret DB"):
+        resolver(settings, ledger, Clients()).resolve(["DB"])
 
 
 def test_a_list_needs_no_key(settings: Settings, ledger: Ledger) -> None:

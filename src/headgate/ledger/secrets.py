@@ -40,7 +40,7 @@ def sealed(connection: Connection, names: Sequence[str] | None = None) -> Mappin
     asked = sa.select(table.c.name, table.c.sealed)
     if names is not None:
         asked = asked.where(table.c.name.in_(list(names)))
-    return {name: text.encode("ascii") for name, text in connection.execute(asked)}
+    return {name: text.encode("utf-8", "surrogatepass") for name, text in connection.execute(asked)}
 
 
 def put(batch: Batch, name: str, text: bytes, *, actor: str, reason: str | None) -> KeptSecret:
@@ -74,7 +74,7 @@ def reseal(
     table = schema.secret
     done: list[str] = []
     for name, (before, after) in sorted(texts.items()):
-        same = sa.and_(table.c.name == name, table.c.sealed == before.decode("ascii"))
+        same = sa.and_(table.c.name == name, table.c.sealed == before.decode("utf-8", "surrogatepass"))
         changed = batch.connection.execute(table.update().where(same).values(sealed=after.decode("ascii")))
         if changed.rowcount:
             done.append(name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from headgate.errors import Invalid, MissingSecrets
 from headgate.recipes import text
+from headgate.secrets import Values
+from headgate.supervision import private
 
 #: Ours: where our database is and who may call us is nobody's recipe's business.
 _RESERVED: Final = "HEADGATE_"
@@ -26,7 +28,7 @@ _PLAIN_KEYS: Final = frozenset(
 class Resolver(Protocol):
     """Who has the values: `headgate.secrets.Secrets`."""
 
-    def resolve(self, names: Iterable[str], *, foreign: bool = False) -> Mapping[str, str]:
+    def resolve(self, names: Iterable[str], *, foreign: bool = False) -> Values:
         """The values of all of these names; raises as `Secrets.resolve` does."""
         ...
 
@@ -37,15 +39,15 @@ class Environment:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def resolve(self, names: Iterable[str], *, foreign: bool = False) -> Mapping[str, str]:
+    def resolve(self, names: Iterable[str], *, foreign: bool = False) -> Values:
         wanted = list(names)
         found = {} if foreign else {name: self._environ[name] for name in wanted if name in self._environ}
         if missing := [name for name in wanted if name not in found]:
             raise MissingSecrets(missing, ["the environment"])
-        return found
+        return Values(found, mixed=found)
 
 
-def values_of(document: text.Document, resolver: Resolver, *, foreign: bool) -> dict[str, str]:
+def values_of(document: text.Document, resolver: Resolver, *, foreign: bool) -> Values:
     """The values a recipe asks for. What has a default may be missing.
 
     Raises:
@@ -57,26 +59,28 @@ def values_of(document: text.Document, resolver: Resolver, *, foreign: bool) -> 
         raise Invalid(f"the recipe asks for ${{{ours}}}; variables named {_RESERVED}… are Headgate's own")
     names = list(wanted)
     if not names:
-        return {}
+        return Values()
     try:
-        return dict(resolver.resolve(names, foreign=foreign))
+        return resolver.resolve(names, foreign=foreign)
     except MissingSecrets as error:
         if needed := [name for name in error.names if wanted.get(name, True)]:
             raise MissingSecrets(needed, error.looked, text.messages(document)) from error
         there = [name for name in names if name not in error.names]
-    return dict(resolver.resolve(there, foreign=foreign)) if there else {}
+    return resolver.resolve(there, foreign=foreign) if there else Values()
 
 
-def plain_names(document: text.Document, values: Mapping[str, str]) -> list[str]:
+def plain_names(document: text.Document, values: Mapping[str, str], mixed: Collection[str]) -> list[str]:
     """Which of the values need no mask: words such as `true`, and what is only used where nothing is secret.
 
-    To mask a region's name would spoil every other line of a log, and hide nothing.
+    To mask a region's name would spoil every other line of a log, and hide nothing. What was kept as a secret is one,
+    though, and so is a URL with a password: only of `mixed`, those from the environment, it goes by their use.
     """
     used = _uses(document)
     return [
         name
         for name, value in values.items()
-        if value.strip().lower() in _WORDS or (name in used and all(_is_plain(key) for key in used[name]))
+        if value.strip().lower() in _WORDS
+        or (name in mixed and name in used and not private.names({name: value}) and all(map(_is_plain, used[name])))
     ]
 
 

@@ -50,6 +50,7 @@ class AccessKeys:
     def __init__(self, ledger: Ledger, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
         self._sealer = sealer_of(settings)
+        self._opener = sealer_of(settings, make=False)
         self.clock = clock
         self._open: dict[str, tuple[float, OpenKey]] = {}
 
@@ -110,7 +111,7 @@ class AccessKeys:
         row = self._ledger.read(lambda connection: kept.find(connection, key))
         if row is None:
             return None
-        secret = self._sealer().open(row.sealed, _context(row.id)).decode()
+        secret = self._opener().open(row.sealed, _context(row.id)).decode()
         known.learn([secret])
         found = OpenKey(row, secret)
         if len(self._open) >= _MOST:

@@ -34,6 +34,7 @@ class SecretStore:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._sealer = sealer_of(settings)
+        self._opener = sealer_of(settings, make=False)
 
     def names(self) -> list[KeptSecret]:
         """Which there are, by name. Needs no key."""
@@ -57,16 +58,20 @@ class SecretStore:
 
     def rotate(self, *, actor: str, reason: str | None = None) -> tuple[list[str], list[str]]:
         """Seal with the first key what is sealed with another; answers the names of those, and of what no key opens."""
-        sealer = self._sealer()
         texts: dict[str, tuple[bytes, bytes]] = {}
         closed: list[str] = []
-        for name, text in self._ledger.read(kept.sealed).items():
-            if sealer.current(text):
-                continue
+        found = self._ledger.read(kept.sealed)
+        if not found:
+            return [], []
+        sealer = self._opener()
+        for name, text in found.items():
             try:
-                texts[name] = text, sealer.seal(sealer.open(text, context(name)), context(name))
+                value = sealer.open(text, context(name))
             except CannotUnseal:
                 closed.append(name)
+            else:
+                if not sealer.current(text):
+                    texts[name] = text, sealer.seal(value, context(name))
         done = wait_for(
             self._ledger.write(lambda batch: kept.reseal(batch, texts, key=sealer.key_id, actor=actor, reason=reason))
         )
@@ -77,29 +82,29 @@ class SecretStore:
         texts = self._ledger.read(kept.sealed)
         if not texts:
             return []
-        sealer = self._sealer()
+        sealer = self._opener()
         return sorted(name for name, text in texts.items() if not sealer.knows(text))
 
     def provider(self) -> OwnStore:
         """The same secrets, for those who resolve."""
-        return OwnStore(self._sealed, self._sealer)
+        return OwnStore(self._sealed, self._opener)
 
     def _sealed(self, names: Sequence[str]) -> Mapping[str, bytes]:
         return self._ledger.read(lambda connection: kept.sealed(connection, names))
 
 
-def sealer_of(settings: Settings) -> Callable[[], Sealer]:
-    """Gives the sealer of these settings; its key is looked for, and made, when that is first called.
+def sealer_of(settings: Settings, *, make: bool = True) -> Callable[[], Sealer]:
+    """Gives the sealer of these settings; its key is looked for (with `make`, made) when that is first called.
 
     What it gives raises what `Sealer.of` raises.
     """
 
-    def make() -> Sealer:
+    def find() -> Sealer:
         from headgate.secrets.sealing import Sealer  # noqa: PLC0415 - cryptography: 70 ms
 
-        return Sealer.of(settings.home, file=settings.secrets.key_file)
+        return Sealer.of(settings.home, file=settings.secrets.key_file, make=make)
 
-    return _once(make)
+    return _once(find)
 
 
 def resolver(settings: Settings, ledger: Ledger, clients: Clients) -> Secrets:

@@ -25,9 +25,17 @@ NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 class Values(dict[str, str]):
     """Values by name, and which provider each is from. Its repr has the names alone."""
 
-    def __init__(self, values: Mapping[str, str] | None = None, places: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, str] | None = None,
+        places: Mapping[str, str] | None = None,
+        *,
+        mixed: Iterable[str] = (),
+    ) -> None:
+        """`mixed` names those of them that may be no secrets: they come from where not all is one."""
         super().__init__(values or {})
         self.places: Mapping[str, str] = dict(places or {})
+        self.mixed = frozenset(mixed)
 
     def __repr__(self) -> str:
         return f"Values({', '.join(sorted(self))})"
@@ -102,6 +110,7 @@ class Secrets:
         until = time.monotonic() + self._patience
         values: dict[str, str] = {}
         places: dict[str, str] = {}
+        mixed: list[str] = []
         looked: list[tuple[Provider, list[str]]] = []
         for provider in self._providers:
             missing = [name for name in wanted if name not in values]
@@ -110,16 +119,18 @@ class Secrets:
             if provider.own_only and foreign:
                 continue
             in_time(until, provider.where(missing))
-            found = provider.find(missing, until=until)
+            # an empty value is none: as a password it would be sent, and refused far from here
+            found = {name: value for name, value in provider.find(missing, until=until).items() if value}
             self._learn(value for name, value in found.items() if not provider.mixed or PRIVATE.search(name))
             here = [name for name in missing if name in found]
             values.update((name, found[name]) for name in here)
             places.update((name, provider.where([name])) for name in here)
+            mixed += here if provider.mixed else []
             looked.append((provider, missing))
         missing = [name for name in wanted if name not in values]
         if missing:
             raise MissingSecrets(missing, [provider.where(missing) for provider, _ in looked])
-        return Values(values, places)
+        return Values(values, places, mixed=mixed)
 
 
 def check_name(name: str) -> str:

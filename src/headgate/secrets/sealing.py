@@ -47,13 +47,16 @@ class Sealer:
         return f"Sealer(keys {', '.join(self._keys)} of {self._where})"
 
     @classmethod
-    def of(cls, home: Path, environ: Mapping[str, str] = os.environ, *, file: Path | None = None) -> Sealer:
+    def of(
+        cls, home: Path, environ: Mapping[str, str] = os.environ, *, file: Path | None = None, make: bool = True
+    ) -> Sealer:
         """The sealer of a home.
 
         The keys are those of HEADGATE_SECRETS_KEY, else of `file`, else of secrets.key in the home; that one is made
-        with a new key where there is none.
+        with a new key where there is none. Who wants to open something does not `make` it: it would open nothing.
 
         Raises:
+            CannotUnseal: there is no key, and none is to be made.
             InvalidConfiguration: what is there is no key. Unavailable: the file cannot be read or made, or others may
                 read it.
         """
@@ -65,6 +68,10 @@ class Sealer:
         own = home / KEY_FILE
         with contextlib.suppress(FileNotFoundError):
             return cls(_parsed(_read_own(own), str(own)), where=str(own))
+        if not make:
+            raise CannotUnseal(
+                f"the key file {own} is gone, and with it what was sealed; put it back, or set {VARIABLE} to the key"
+            )
         _make(own)
         return cls(_parsed(_read_own(own), str(own)), where=str(own))
 
@@ -80,15 +87,16 @@ class Sealer:
         Raises:
             CannotUnseal: its key is not here, or the text was changed or belongs to another context.
         """
+        what = f"the {context.replace(':', ' ', 1)}"
         form, _, rest = data.partition(b".")
         name, _, text = rest.partition(b".")
         if form != _FORM or not text:
-            raise CannotUnseal(f"{context}: what is kept is no sealed text; set it again")
+            raise CannotUnseal(f"{what} is kept as what is no sealed text; set it again")
         wanted = name.decode("ascii", "replace")
         key = self._keys.get(wanted)
         if key is None:
             raise CannotUnseal(
-                f"{context}: it is sealed with the key {wanted[:40]!r}, and {self._where} holds"
+                f"{what} is sealed with the key {wanted[:40]!r}, and {self._where} holds"
                 f" {', '.join(self._keys)}; put that key back (behind the others, in {VARIABLE}), or set it again"
             )
         try:
@@ -96,7 +104,7 @@ class Sealer:
             return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
         except (InvalidTag, binascii.Error, ValueError) as error:
             raise CannotUnseal(
-                f"{context}: what is kept was changed, or belongs to something else; set it again"
+                f"what is kept of {what} was changed, or belongs to something else; set it again"
             ) from error
 
     def knows(self, data: bytes) -> bool:

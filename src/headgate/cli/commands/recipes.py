@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -91,7 +91,7 @@ def _checked(file: Path, settings: Settings, *, offline: bool) -> list[Finding]:
         return found
     try:
         with _resolver(settings) as resolver:
-            known = values.values_of(document, resolver, foreign=False)
+            known: Mapping[str, str] = values.values_of(document, resolver, foreign=False)
     except MissingSecrets as error:
         message = Finding(severity=Severity.ERROR, at=text.where(document, error.name), message=str(error))
         found += lint.with_places([message], source, str(file))

@@ -81,8 +81,10 @@ def rotate(reason: Reason = None, output: AsOutput = Output.TABLE, config: Confi
         done = client.rotate_secrets(reason)
     if output is Output.JSON:
         print_json(done)
-    else:
-        say(f"sealed again: {', '.join(done['sealed'])}" if done["sealed"] else "all are sealed with the first key")
+    elif done["sealed"]:
+        say(f"sealed again: {', '.join(done['sealed'])}")
+    elif not done["closed"]:
+        say("all are sealed with the first key")
     if done["closed"]:
         raise Failed(f"no key here opens {', '.join(done['closed'])}; put their key back, or set them again")
 
@@ -90,7 +92,10 @@ def rotate(reason: Reason = None, output: AsOutput = Output.TABLE, config: Confi
 def _value(name: str, file: Path | None) -> str:
     """What is to be kept. Raises Invalid where it is no text."""
     if file is not None:
-        return _text(file.read_bytes(), str(file))
+        try:
+            return _text(file.read_bytes(), str(file))
+        except OSError as error:
+            raise Invalid(f"{file} cannot be read: {error.strerror}; nothing was kept") from error
     if not sys.stdin.isatty():
         return _text(sys.stdin.buffer.read(), "standard input")
     first = getpass.getpass(f"Value of {name} (not shown): ")

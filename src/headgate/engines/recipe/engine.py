@@ -32,6 +32,7 @@ class _Wanted(NamedTuple):
     document: text.Document
     given: Handed
     needed: list[str]
+    mixed: frozenset[str]  #: names of values that may be no secrets
 
 
 class _Called(NamedTuple):
@@ -105,7 +106,7 @@ class RecipeEngine:
         except Unavailable as error:
             raise EngineUnavailable(f"job {order.job.name!r} cannot start now: {error}") from error
         given = handed(document, target, found, environ=self._environ, server=self._server)
-        wanted = _Wanted(target, document, given, needed)
+        wanted = _Wanted(target, document, given, needed, found.mixed)
         return self._processes.start(order, lambda directory: self._work(order, directory, wanted))
 
     def stop(self, order: Order, *, grace: float) -> None:
@@ -151,7 +152,7 @@ class RecipeEngine:
 
     def _work(self, order: Order, directory: Path, wanted: _Wanted) -> Work:
         target, document, given = wanted.target, wanted.document, wanted.given
-        plain = [*plain_names(document, given.values), *given.plain]
+        plain = [*plain_names(document, given.values, wanted.mixed), *given.plain]
         recipe = entry.Order(
             recipe=document, debug=target.debug, task=target.task, plain=plain, tables=list(target.tables)
         )

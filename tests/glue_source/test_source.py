@@ -253,6 +253,18 @@ def test_a_database_that_cannot_be_listed_is_a_warning(tmp_path: Path) -> None:
     assert len(aspects(ours, "datasetProperties")) == 1
 
 
+def test_databases_that_cannot_be_listed_are_one_failure_in_plain_words(tmp_path: Path) -> None:
+    """Theirs fails as well, by an exception that it did not expect."""
+    with glue({"own": {}}, {}, lambda operation, *_: "denied" if operation == "GetDatabases" else None):
+        stock, own = (ingest(kind, tmp_path / "out.json")[1] for kind in (STOCK, OURS))
+
+    assert [len(one.source.get_report().failures) for one in (stock, own)] == [1, 1]
+    message, (context,) = told(own)["failures"][0]
+    assert message == "The databases of Glue's catalog could not be listed"
+    assert context.startswith("listing the databases: AccessDeniedException: not authorized to perform")
+    assert told(own)["warnings"] == []
+
+
 def test_no_database_no_metadata(tmp_path: Path) -> None:
     """An empty catalog is worth a warning; one that cannot be asked fails the run."""
     with glue({}, {}):

@@ -16,7 +16,7 @@ from headgate.cli.times import seconds, span
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SAID = ("rows", "rejects", "refused", "views", "files", "bytes")
+_SAID = ("rows", "rejects", "refused", "views", "files", "bytes", "records", "missing", "warnings")
 
 
 @contextmanager

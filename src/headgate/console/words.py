@@ -36,7 +36,7 @@ NEVER: Final = Look("never ran", "·", "state-never")
 
 _UNITS: Final = ("kB", "MB", "GB", "TB")
 #: What people look for first.
-_FIRST: Final = ("rows", "rejects", "refused", "files", "views", "tables")
+_FIRST: Final = ("rows", "rejects", "refused", "files", "views", "tables", "records", "missing", "warnings")
 _SHORT_ACTOR: Final = "urn:li:corpuser:"
 
 

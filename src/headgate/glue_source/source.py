@@ -36,6 +36,7 @@ from datahub.metadata.schema_classes import (
     ViewPropertiesClass,
 )
 
+from headgate.errors import HeadgateError
 from headgate.glue_source import lineage
 from headgate.glue_source.aspects import (
     Here,
@@ -166,14 +167,15 @@ class HeadgateGlueSource(StatefulIngestionSourceBase):  # pyright: ignore[report
     # -- what is made, in the order of its making
 
     def get_workunits_internal(self) -> Iterable[MetadataWorkUnit]:
-        """Yield the databases, then their tables as they are read, then what is known when all are.
-
-        Raises:
-            HeadgateError: the databases cannot be listed.
-        """
+        """Yield the databases, then their tables as they are read, then what is known when all are."""
         weakref.finalize(self, gc.set_threshold, *gc.get_threshold())  # the pipeline lets go of us last of all
         gc.set_threshold(*_SELDOM)
-        databases = [one for one in self.catalog.databases() if self._wanted(one)]
+        try:
+            databases = [one for one in self.catalog.databases() if self._wanted(one)]
+        except HeadgateError as error:
+            # raised, it would be an "unexpected exception" of the pipeline's
+            self.report.failure(message="The databases of Glue's catalog could not be listed", context=str(error))
+            return
         for database in databases:
             yield from self._reported(self._make.containers(database))
         here = {str(one["Name"]): self._make.here(one) for one in databases}

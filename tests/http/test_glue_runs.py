@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from typing import Any
@@ -145,6 +146,24 @@ def test_what_no_process_can_be_handed_starts_nothing(world: World, glue: Any, a
     code, message = refused(glue.start_job_run, JobName=JOB, Arguments=arguments)
     assert (code, "has a NUL character" in message) == ("InvalidInputException", True)
     assert world.ledger.runs().items == []
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        f'["runs:{JOB}",{10**30},0]',
+        f'["runs:{JOB}",-1,0]',
+        f'["runs:{JOB}",true,0]',
+        '["runs:views",1,0]',
+        "[" * 5_000,
+        "{}",
+    ],
+    ids=lambda text: text[:24],
+)  # fmt: skip
+def test_a_token_nobody_gave_out_is_refused(glue: Any, forged: str) -> None:
+    """Whatever it holds: no number is too large, no list too deep, for a refusal."""
+    token = base64.urlsafe_b64encode(forged.encode()).decode()
+    assert refused(glue.get_job_runs, JobName=JOB, NextToken=token)[0] == "InvalidInputException"
 
 
 def test_pages_are_newest_first_and_cut_between_attempts(world: World, glue: Any) -> None:

@@ -7,7 +7,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from headgate.ledger.writer import Batch
 from headgate.model import Job, JobName
 
 T = TypeVar("T")
+_MOST: Final = 2**62  #: of a number in a token: no database has larger ones
 
 
 class Room:
@@ -84,9 +85,10 @@ def place_of(given: str | None, kind: str, *types: type) -> list[Any] | None:
         return None
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(given.encode("ascii")))
-    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+    except (ValueError, binascii.Error, msgspec.DecodeError, RecursionError) as error:
         raise invalid("NextToken is not one that was given out here") from error
     parts = cast("list[Any]", found) if isinstance(found, list) else []
-    if [type(one) for one in parts] != [str, *types] or parts[0] != kind:
+    ours = [type(one) for one in parts] == [str, *types] and parts[0] == kind
+    if not ours or any(isinstance(one, int) and not 0 <= one < _MOST for one in parts):
         raise invalid("NextToken is not one that was given out by this operation")
     return parts[1:]

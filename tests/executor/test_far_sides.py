@@ -69,6 +69,16 @@ def test_datahub_being_away_delays_a_request(tmp_path: Path) -> None:
         until(lambda: not app.readiness()["problems"], "all to be well")
 
 
+def test_a_claim_that_is_refused_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While DataHub is restarted what stands before it may say 404, and nobody has the request: it is not given up."""
+    monkeypatch.setattr(taking, "FIRST_REST", 0.2)
+    with RequestGms() as gms, executing(tmp_path, gms) as app:
+        gms.misbehave("action=ingestProposal", "404", times=2)
+        urn = gms.ask(reporting())
+        until_status(gms, urn, "SUCCESS")
+        assert len(runs(app)) == 1
+
+
 def test_what_runs_on_without_us_is_taken_up_again(tmp_path: Path) -> None:
     """The executor ends in the middle of a run; the next one adopts it, with its log and its true end."""
     go = tmp_path / "go"
@@ -171,6 +181,40 @@ def test_a_stream_that_fails_is_replaced_by_looking(tmp_path: Path, monkeypatch:
             second = gms.ask(reporting())
             until_status(gms, second, "SUCCESS")
             assert [run.arguments["--request"] for run in runs(app)] == [second, first]
+
+
+def test_a_stream_that_says_it_is_not_there_may_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One 404 of what stands before DataHub while it is restarted is not the end of the Events API for us."""
+    monkeypatch.setattr(working, "NOT_THERE_AGAIN", 0.2)
+    with RequestGms() as gms:
+        gms.misbehave("/openapi/v1/events/poll", "404", times=2)
+        with gms.impatient(), executing(tmp_path, gms) as app:
+            until(lambda: app.readiness()["warnings"], "it to be said that there is none")
+            until(lambda: not app.readiness()["warnings"], "it to be found")
+            assert app.executor is not None
+            assert app.executor.following == "the Events API"
+            until_status(gms, gms.ask(reporting()), "SUCCESS")
+
+
+def test_what_could_not_be_told_is_told_as_soon_as_datahub_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outbox rests for minutes after many failures; that a stream is heard again ends the rest."""
+    monkeypatch.setattr(deliver, "FIRST_PAUSE", 900.0)
+    monkeypatch.setattr(working, "AGAIN", 0.2)
+    go = tmp_path / "go"
+    with RequestGms() as gms, executing(tmp_path / "p", gms) as app:
+        urn = gms.ask(script(f"while [ ! -e {go} ]; do sleep 0.02; done"))
+        until_status(gms, urn, "RUNNING")
+        for path in ("/aspects", "/openapi/v3/entity"):
+            gms.misbehave(path, "400", times=1000)
+        gms.misbehave("/openapi/v1/events/poll", "500", times=1000)
+        gms.ask(script("true"), executor="other")  # ends the question that DataHub is still answering
+        go.touch()
+        until(lambda: app.ledger.outbox()[2], "the first try to fail")
+        until(lambda: app.readiness()["problems"], "the stream to fail")
+        gms.behave()
+        until_status(gms, urn, "SUCCESS")
 
 
 def test_our_place_in_the_events_is_kept(tmp_path: Path) -> None:

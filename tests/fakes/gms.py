@@ -228,7 +228,7 @@ class FakeGms:
         if asked.path == "/api/graphql":
             return self._graphql(asked, actor)
         if asked.path == "/aspects" and asked.method == "POST":
-            return self._ingest(asked)
+            return self._ingest(asked, actor)
         if asked.path == "/runs" and asked.method == "POST":
             return system_metadata.runs(self.aspects, asked)
         if asked.path.startswith("/openapi/v3/entity/dataset"):
@@ -263,7 +263,9 @@ class FakeGms:
             return Answer(400)
         return json_answer(200, execute(self.aspects, self, actor, asked.body))
 
-    def _ingest(self, asked: Asked) -> Answer:
+    def _ingest(self, asked: Asked, actor: str) -> Answer:
+        if asked.headers.get("x-restli-protocol-version") != "2.0.0":
+            return rest_li(400, "X-RestLi-Protocol-Version: 2.0.0 is what is spoken here")
         action = parse_qs(asked.query).get("action", [""])[0]
         name = {"ingestProposal": "proposal", "ingestProposalBatch": "proposals"}.get(action, "")
         if not name or not isinstance(asked.body, dict) or name not in asked.body:
@@ -272,11 +274,20 @@ class FakeGms:
         proposals = given["proposals"] if name == "proposals" else [given["proposal"]]
         if given.get("async", "false") not in ("true", "false") or not isinstance(proposals, list):
             return rest_li(400, "Parameters of method failed validation: async")
+        if kept := [one for one in proposals if not self._may_write(one, actor)]:
+            return rest_li(403, f"{actor} is unauthorized to modify {kept[0].get('entityUrn')}")
         try:
             self.aspects.take(proposals)
         except Refused as refused:
             return rest_li(refused.status, refused.message)
         return json_answer(200, {"value": "success"})
+
+    def _may_write(self, proposal: Any, actor: str) -> bool:
+        """A.2: what has to do with ingestions is written by who may manage them."""
+        kind = str(proposal.get("entityType")) if isinstance(proposal, dict) else ""
+        return not kind.startswith(("dataHubExecution", "dataHubIngestion")) or (
+            "MANAGE_INGESTION" in self.granted(actor, None)
+        )
 
     def _openapi(self, asked: Asked) -> Answer:
         parts = [unquote(one) for one in asked.path.removeprefix("/openapi/v3/entity/").split("/")]

@@ -99,7 +99,8 @@ def _fine(answer: Answer, place: str) -> Answer:
     if answer.status == 404 or answer.html:
         raise NotFound("Events API", place, "it is older than that, or has it switched off (EVENTS_API_ENABLED)")
     if answer.status == 403:
-        raise NotFound("Events API for us", place, "our credential lacks GET_METADATA_CHANGE_LOG_EVENTS")
+        why = "it does not let us: our credential lacks the privilege GET_METADATA_CHANGE_LOG_EVENTS"
+        raise NotFound("Events API", place, why)
     if answer.status == 401:
         raise Unavailable(f"DataHub at {place} does not take our credential; check `datahub.token`")
     if not 200 <= answer.status < 300:

@@ -27,6 +27,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 ROUND_EVERY = 300.0  #: seconds between rounds where a stream tells of requests
 UPDATE_EVERY = 10.0  #: seconds between what DataHub is told of a run under way
 AGAIN = 5.0  #: seconds before a source that failed is tried again
+NOT_THERE_AGAIN = 300.0  #: seconds before one is that said it is not there: what stands before it may have said so
 FORGET_EVERY = 3_600.0  #: seconds
 _SOURCE: Final = "executor-source"
 ROUNDS: Final = "DataHub's lists"  #: the source's name where there is no stream
@@ -85,9 +86,10 @@ class Executor:
         self._noting = threading.Lock()
         self._listening = False  #: the source has told us something since it last failed
         self._look_now = threading.Event()
+        self._back = threading.Event()  #: DataHub may be told again what it could not be
         self._shown: dict[str, int] = {}  #: how much of each run's log DataHub was told of, in bytes
         self._untold: set[str] = set()  #: requests of which an update is under way
-        self._done_without: list[str] = []  #: sources that are not here, and why
+        self._done_without: dict[str, str] = {}  #: sources that are not here, and why
         self.following = ""  #: the source's name, once it is known
 
     def start(self) -> None:
@@ -126,36 +128,42 @@ class Executor:
         """What the file asks for and there is not here, for /readyz; requests are found all the same, only later."""
         with self._noting:
             return [
-                f"executor {self.options.executor_id!r}: {one}; requests are looked for in {ROUNDS} every"
+                f"executor {self.options.executor_id!r}: {name}: {why}; requests are looked for in {ROUNDS} every"
                 f" {self._poll_every:g} s"
-                for one in self._done_without
+                for name, why in self._done_without.items()
             ]
 
     # -- what comes in
 
     def _read(self) -> None:
-        """Follow the first source that is there; what has none is found by rounds."""
-        waiting = list(self._sources)
-        while waiting and not self._closing.is_set():
+        """Follow the first source that is there; what has none is found by rounds, until one is."""
+        waiting, missing = list(self._sources), list[Source]()
+        while not self._closing.is_set():
+            if not waiting:
+                self._note("source", None)
+                self.following = ROUNDS
+                self._look_now.set()
+                self._wake()
+                if not missing or self._closing.wait(NOT_THERE_AGAIN):
+                    return
+                waiting, missing = missing, []
             source = waiting[0]
             self.following = source.name
             try:
                 source.follow(self._heard_from_source, self._closing)
             except (NotFound, MissingExtra) as error:
-                _log.warning("there is no such source here", source=source.name, why=str(error))
+                if source.name not in self._done_without:
+                    _log.warning("there is no such source here", source=source.name, why=str(error))
                 with self._noting:
-                    self._done_without.append(f"{source.name}: {error}")
-                waiting.pop(0)
+                    self._done_without[source.name] = str(error)
+                self._listening = False
+                missing += [waiting.pop(0)] if isinstance(error, NotFound) else []
+                waiting = [one for one in waiting if one is not source]
             except HeadgateError as error:
                 self._failed(source, str(error))
             except Exception as error:  # noqa: BLE001 - a bug in a source must not leave us deaf; lists are looked through
                 _log.exception("a source of requests failed")
                 self._failed(source, f"{type(error).__name__}: {error}; the log says where")
-        if not self._closing.is_set():
-            self._note("source", None)
-            self.following = ROUNDS
-            self._look_now.set()
-            self._wake()
 
     def _failed(self, source: Source, why: str) -> None:
         self._listening = False
@@ -168,6 +176,8 @@ class Executor:
         if not self._listening:
             self._listening = True
             self._note("source", None)
+            with self._noting:
+                self._done_without.pop(self.following, None)
             self._look_now.set()
             self._wake()
         return self.accept(changes)
@@ -177,10 +187,13 @@ class Executor:
         with self._noting:
             if problem is not None and what not in self._problems:
                 _log.warning("executor hindered", executor=self.options.executor_id, why=problem)
-            if problem is None:
-                self._problems.pop(what, None)
-            else:
+            if problem is not None:
                 self._problems[what] = problem
+                return
+            mended = self._problems.pop(what, None)
+        if mended is not None:
+            _log.info("executor no longer hindered", executor=self.options.executor_id, by=mended)
+            self._back.set()
 
     # -- what is done
 
@@ -199,6 +212,9 @@ class Executor:
                     self._look_now.clear()
                     self._look(rounds, MOST_AT_START if missed or last["round"] < 0 else MOST)
                     last["round"] = now
+                if self._back.is_set():
+                    self._back.clear()
+                    wait_for(self._gate.ledger.write(lambda batch: executions.hasten(batch, results.CHANNEL)))
                 if now - last["update"] >= UPDATE_EVERY:
                     last["update"] = now
                     self._update()
@@ -249,7 +265,7 @@ class Executor:
     @property
     def _streaming(self) -> bool:
         """Whether requests are told to us; while they are not, they are looked for."""
-        return self.following != ROUNDS and "source" not in self._problems
+        return self._listening and self.following != ROUNDS and "source" not in self._problems
 
     def _wake(self) -> None:
         if self._taker is not None:

@@ -38,6 +38,14 @@ _HEAD: Final = 5  #: bytes of it: the magic one and the schema's id
 Decode = Callable[[bytes], Any]
 
 
+class _Words:
+    """Librdkafka's own log lines, as lines of ours; as Python's they would go to stderr as they are."""
+
+    def log(self, level: int, form: str, *words: object, **_: object) -> None:
+        said = form % words if words else form
+        _log.log(logging.WARNING if level >= logging.WARNING else logging.DEBUG, "Kafka's library says", what=said)
+
+
 class Schemas(Protocol):
     """Who knows schemas by their ids."""
 
@@ -152,7 +160,7 @@ class KafkaSource:
                 "enable.auto.offset.store": False,
                 "error_cb": self._on_error,
             },
-            logger=logging.getLogger("headgate.kafka"),
+            logger=cast("logging.Logger", _Words()),
         )
 
     def _on_error(self, error: KafkaError) -> None:

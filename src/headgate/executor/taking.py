@@ -38,6 +38,7 @@ MOST: Final = 500  #: requests looked at in one turn
 IDLE: Final = 5.0  #: seconds between turns when nobody says that there is something
 BUSY: Final = 0.5  #: seconds, while requests wait for a place
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  #: seconds between tries while DataHub is away; doubles
+TRIES: Final = 12  #: of telling the end of a request that is never run, where DataHub refuses to hear it; some hours
 FIRST_REST, LONGEST_REST = 5.0, 3_600.0  #: seconds between tries of a request that alone goes wrong; doubles
 
 
@@ -193,6 +194,8 @@ class Taker:
         """Win the request and start its run; whether there is one."""
         asked = kept.request
         claim, why = self._claim(asked.urn, "RUNNING", f"{self.mark} has taken it; its run begins.")
+        if claim is Claim.REFUSED:
+            raise Invalid(why)  # by what stands before it, perhaps, while it is restarted: max_age is the end of it
         if claim is not Claim.OURS:
             self._over(asked.urn, why)
             return False
@@ -237,7 +240,6 @@ class Taker:
         except Invalid as refused:
             found = self._datahub.aspect(urn, requests.RESULT)
             if found is None:
-                _log.error("DataHub refuses our claim", request=urn, why=str(refused)[:500])
                 return Claim.REFUSED, f"DataHub refuses the claim: {refused}"
             if self.mark in str(found.get("report")) and found.get("status") in ("RUNNING", status):
                 return Claim.OURS, ""  # an earlier try of ours arrived, and we never heard of it
@@ -248,6 +250,8 @@ class Taker:
         """Tell DataHub how a request ended that has no run, unless it is somebody else's; always True."""
         urn = kept.request.urn
         claim, taken = self._claim(urn, status, f"{self.mark} {why}")
+        if claim is Claim.REFUSED and kept.tries < TRIES:
+            raise Invalid(taken)
         if claim is Claim.OURS:
             found = self._datahub.aspect(urn, requests.RESULT) or {}
             if found.get("status") == "RUNNING":  # our own claim, from before

@@ -144,6 +144,15 @@ def forget(batch: Batch, before: float) -> None:
     )
 
 
+def hasten(batch: Batch, channel: str) -> None:
+    """Have what the outbox could not tell tried again now: whom it is for is back."""
+    table = schema.outbox
+    batch.connection.execute(
+        table.update().where(table.c.channel == channel, table.c.not_before > batch.now).values(not_before=batch.now)
+    )
+    batch.to_wake.add("outbox")
+
+
 def identity(batch: Batch) -> str:
     """What this ledger is called where its executors sign: made once, the same for all its replicas."""
     made = _INSERT[batch.connection.dialect.name](schema.executor_note)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from journeys.world import ended, make_project, running
 
-from headgate.app import App, open_reading, open_writing, running_server
+from headgate.app import App, open_reading, open_writing, running_server, troubles
 from headgate.errors import InUse, LedgerUnavailable, Unavailable
 from headgate.model import RunState
 from headgate.settings import Settings
@@ -163,3 +163,17 @@ def test_a_server_that_is_gone_is_not_taken_for_one(project: Path) -> None:
     assert running_server(settings_of(project)) is None
     with pytest.raises(Unavailable, match=r"nobody answers at http://127\.0\.0\.1:9"):
         running_server(load(project, {"HEADGATE_URL": "http://127.0.0.1:9"}))
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/readyz has it when the disk of our state has no room, and says nothing of one that has, or is not there."""
+    room = os.statvfs(tmp_path)
+    assert troubles.of_disk(tmp_path) == troubles.of_disk(tmp_path / "nowhere") == []
+    full = os.statvfs_result((room.f_bsize, room.f_frsize, 1000, 10, 10, *tuple(room)[5:]))
+
+    def none_left(_path: Path) -> os.statvfs_result:
+        return full
+
+    monkeypatch.setattr(os, "statvfs", none_left)
+    [said] = troubles.of_disk(tmp_path)
+    assert f"the disk of {tmp_path} is full" in said

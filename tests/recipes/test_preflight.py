@@ -135,7 +135,7 @@ def test_an_answer_that_does_not_end() -> None:
 def test_what_is_no_address_is_said(server: str) -> None:
     """A server that is no URL is not passed over in silence; one whose value is not known is."""
     [tried] = try_all(gms_recipe(server), environ={}, patience=0.1)
-    assert (tried.at, tried.verdict) == ("sink.config.server", Verdict.WRONG)
+    assert (tried.at, tried.verdict) == ("sink.config.server", Verdict.NO_ADDRESS)
     assert "http://datahub-gms:8080" in tried.message
     assert try_all(gms_recipe("${GMS_URL}"), environ={}) == []
 

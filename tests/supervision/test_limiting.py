@@ -234,3 +234,32 @@ def test_a_full_disk_costs_the_end_of_the_log_alone(world: World) -> None:
     until(world.written, "the job to be up")
     world.file.unlink()
     assert world.end() == ""
+
+
+def test_the_room_for_the_exit_record_is_kept(world: World) -> None:
+    """While a run goes on the disk holds the room for how it ended, and afterwards nothing more."""
+    world.start(1)
+    until(world.written, "the job to be up")
+    until(lambda: [one for one in world.file.parent.glob(".exit.*") if on_disk(one)], "the room to be taken")
+    world.end()
+    assert list(world.file.parent.glob(".*")) == []
+
+
+def test_what_was_reserved_is_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record takes the room that was kept for it; one that a full disk takes a part of replaces no whole one."""
+    directory = str(tmp_path)
+    records.reserve(directory, records.EXIT)
+    [reserved] = tmp_path.glob(".exit.*")
+    kept = reserved.stat().st_ino
+    records.write(directory, records.EXIT, {"code": 0})
+    assert ((tmp_path / "exit").stat().st_ino, (tmp_path / "exit").read_text("utf-8")) == (kept, '{"code": 0}')
+
+    whole = os.write
+
+    def partly(fd: int, data: bytes) -> int:
+        return whole(fd, data[:3])
+
+    monkeypatch.setattr(os, "write", partly)
+    with pytest.raises(OSError, match="No space left"):
+        records.write(directory, records.EXIT, {"code": 1})
+    assert records.read(directory, records.EXIT) == {"code": 0}

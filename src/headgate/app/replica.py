@@ -245,6 +245,7 @@ class App:
         problems.extend([self._deliver.problem] if self._deliver.problem else [])
         problems.extend(f"lineage ({name}): {one.problem}" for name, one in self._relays.items() if one.problem)
         problems.extend(f"inbox {one.bucket}: {one.problem}" for one in self._inboxes if one.problem)
+        problems.extend(troubles.of_disk(self.settings.home))
         return {
             "ready": not problems,
             "problems": problems,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 from headgate.aws.credentials import could_be_found
 from headgate.doors.sqs import QueueDoor
@@ -16,11 +18,28 @@ from headgate.runtime.dead_letters import DeadLetters
 from headgate.runtime.secrets import SecretStore
 from headgate.settings import Settings
 
+_LEAST_ROOM: Final = 4 << 20  #: bytes
+
+
+def of_disk(home: Path) -> list[str]:
+    """Whether a disk of our state is full: nothing can be accepted, started or written down as ended then."""
+    found: list[str] = []
+    for place in (home, home / "logs"):  # which may be elsewhere
+        try:
+            there = os.statvfs(place)
+        except OSError:
+            continue  # whoever needs it says so
+        if there.f_blocks and there.f_bavail * there.f_frsize < _LEAST_ROOM:
+            found.append(f"the disk of {place} is full: runs cannot start, nor be told to have ended; free some space")
+    return found[:1]
+
 
 def of_engines(engines: Mapping[str, Engine]) -> list[str]:
-    """What keeps engines from seeing how their runs do: those run on, and nobody hears of their ends."""
+    """What keeps engines from starting runs, which wait; and from seeing how those do that run: they run on."""
     found = ((name, getattr(engine, "problem", None)) for name, engine in engines.items())
-    return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
+    said = [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
+    waits = ((name, getattr(engine, "hindered", None)) for name, engine in engines.items())
+    return said + [f"engine {name}: runs wait, as they cannot start now ({why})" for name, why in waits if why]
 
 
 def of_credentials(settings: Settings, jobs: Iterable[Job]) -> list[str]:

@@ -42,7 +42,8 @@ def ending_of(end: Exit, directory: Path) -> Ending:
         )
     if end.code == 0:
         if end.leftovers:
-            note = "; ".join(filter(None, (note, f"{end.leftovers} processes it left behind were ended")))
+            left = "1 process it left behind was" if end.leftovers == 1 else f"{end.leftovers} processes it left were"
+            note = "; ".join(filter(None, (note, f"{left} ended")))
         return Ending(state=RunState.SUCCEEDED, at=at, detail=note, result=result)
     return _failed(end, directory, at, result, note)
 

@@ -50,6 +50,7 @@ class Verdict(StrEnum):
     DENIED = "denied"
     EXPIRED = "expired"
     NO_CREDENTIALS = "no credentials"
+    NO_ADDRESS = "no address"
     WRONG = "no answer of the kind"
 
 
@@ -76,13 +77,14 @@ class Tried:
 def far_sides(document: text.Document) -> list[FarSide]:
     """Whom a recipe names: DataHub, and hosts in its source's settings. What holds a `${…}` still is left out."""
     found: list[FarSide] = []
+    wrong = {one.at for one in _no_addresses(document)}
     for at, config in _servers(document):
         if config.get("server"):
             token = str(config.get("token") or "")
             # with a token that is not known nobody can be asked who we are
             found += _of_url(f"{at}.server", str(config["server"]), gms="${" not in token, token=token)
     found += _named(_mapping(_mapping(document["source"]).get("config")), ("source", "config"))
-    known = [one for one in found if "$" not in one.host]
+    known = [one for one in found if "$" not in one.host and one.at not in wrong]
     return list({(one.host, one.port, one.at): one for one in known}.values())
 
 
@@ -118,8 +120,8 @@ def _no_addresses(document: text.Document) -> Iterator[Tried]:
         except ValueError:
             fine = False
         if not fine:
-            message = "this is no address of DataHub; expected a URL such as http://datahub-gms:8080"
-            yield Tried(at=f"{at}.server", who="DataHub", verdict=Verdict.WRONG, message=message)
+            message = "expected the URL of DataHub, such as http://datahub-gms:8080"
+            yield Tried(at=f"{at}.server", who="DataHub", verdict=Verdict.NO_ADDRESS, message=message)
 
 
 def _in_time(call: Callable[[], Tried], side: FarSide, patience: float) -> Tried:

@@ -31,6 +31,7 @@ PROGRESS: Final = "progress.json"
 RESULT: Final = "result.json"
 ERROR: Final = "error.json"
 _LOCK: Final = "lock"
+_RESERVED: Final = 4096  #: bytes; an exit record has less
 
 #: The variable every process of a run carries; with `mark` it finds those whose shim was killed.
 ATTEMPT: Final = "HEADGATE_ATTEMPT"
@@ -65,10 +66,14 @@ def write(directory: str, name: str, record: Record, *, durable: bool = True) ->
     Raises:
         OSError: the disk is full, read-only or gone.
     """
-    temporary = path(directory, f".{name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    temporary = _temporary(directory, name)
+    # not emptied first: what was reserved would be somebody else's before it is written
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, json.dumps(record).encode())
+        data = json.dumps(record).encode()
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(fd, len(data))
         if durable:
             os.fsync(fd)
     finally:
@@ -80,6 +85,24 @@ def write(directory: str, name: str, record: Record, *, durable: bool = True) ->
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def reserve(directory: str, name: str) -> None:
+    """Take the room on the disk for a record that this process will write: a disk that is full by then has it.
+
+    Raises:
+        OSError: there is no room now, or none can be reserved on this disk.
+    """
+    fd = os.open(_temporary(directory, name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if sys.platform == "linux":
+            os.posix_fallocate(fd, 0, _RESERVED)
+    finally:
+        os.close(fd)
+
+
+def _temporary(directory: str, name: str) -> str:
+    return path(directory, f".{name}.{os.getpid()}")
 
 
 def read(directory: str, name: str) -> Record | None:

@@ -146,6 +146,7 @@ class _Shim:
         # a power cut ends the job too, so this record need not survive one; a full disk must not cost us the job
         with contextlib.suppress(OSError):
             records.write(self.directory, records.JOB, job, durable=False)
+            records.reserve(self.directory, records.EXIT)
         if held is not None:
             with contextlib.suppress(OSError):
                 os.write(held.go, b"!")
@@ -229,8 +230,9 @@ class _Shim:
 
     def _kill(self) -> None:
         if self.code is not None and not self.passes:
-            self.leftovers = len(tree.children(os.getpid()))
-        tree.kill_below(os.getpid(), self.cgroup)
+            self.leftovers = tree.kill_below(os.getpid(), self.cgroup)
+        else:
+            tree.kill_below(os.getpid(), self.cgroup)
         self.passes += 1
 
     def _exit_record(self) -> records.Record:

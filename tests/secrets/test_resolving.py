@@ -157,6 +157,18 @@ def test_why_a_run_was_refused_is_a_word() -> None:
 # -- the environment
 
 
+def test_what_is_no_secret_may_be_empty_when_nobody_has_more(tmp_path: Path) -> None:
+    """`AWS_ROLE=` does without a role, as with `datahub ingest`; an empty password never counts."""
+    environment = Environment(environ={"AWS_ROLE": "", "DB_PASSWORD": ""})
+    (tmp_path / "AWS_ROLE").write_text("a role", "utf-8")
+
+    alone = Secrets([environment]).resolve(["AWS_ROLE"])
+    assert (dict(alone), alone.places) == ({"AWS_ROLE": ""}, {"AWS_ROLE": "the environment"})
+    assert dict(Secrets([environment, Files(tmp_path)]).resolve(["AWS_ROLE"])) == {"AWS_ROLE": "a role"}
+    with pytest.raises(MissingSecrets, match="DB_PASSWORD"):
+        Secrets([environment]).resolve(["AWS_ROLE", "DB_PASSWORD"])
+
+
 def test_the_environment_gives_what_it_may() -> None:
     """By names with *; what is private is never empty, and what is not may be; our own key is never given."""
     environ = {"DB_A": "1", "DB_B": "2", "OTHER": "3", "DB_PASSWORD": "", "HEADGATE_SECRETS_KEY": "key"}

@@ -111,6 +111,7 @@ class Secrets:
         values: dict[str, str] = {}
         places: dict[str, str] = {}
         mixed: list[str] = []
+        blank: dict[str, str] = {}  #: by name, where it is empty on purpose
         looked: list[tuple[Provider, list[str]]] = []
         for provider in self._providers:
             missing = [name for name in wanted if name not in values]
@@ -119,14 +120,20 @@ class Secrets:
             if provider.own_only and foreign:
                 continue
             in_time(until, provider.where(missing))
-            # an empty value is none: as a password it would be sent, and refused far from here
-            found = {name: value for name, value in provider.find(missing, until=until).items() if value}
+            # an empty value is none: as a password it would be sent, and refused far from here. Of what is no secret
+            # it counts when nobody else has one, as it does to `datahub ingest`: `AWS_ROLE=` does without a role
+            given = provider.find(missing, until=until)
+            found = {name: value for name, value in given.items() if value}
+            if provider.mixed:
+                blank |= {name: provider.where([name]) for name in given.keys() - found if not PRIVATE.search(name)}
             self._learn(value for name, value in found.items() if not provider.mixed or PRIVATE.search(name))
             here = [name for name in missing if name in found]
             values.update((name, found[name]) for name in here)
             places.update((name, provider.where([name])) for name in here)
             mixed += here if provider.mixed else []
             looked.append((provider, missing))
+        values.update((name, "") for name in blank if name not in values)
+        places = {**blank, **places}
         missing = [name for name in wanted if name not in values]
         if missing:
             raise MissingSecrets(missing, [provider.where(missing) for provider, _ in looked])

@@ -442,6 +442,42 @@ notify: [{url: "json://u:hunter2@h"}]
     assert "hunter2" not in f"{settings.token} {settings.token!r} {settings.notify[0]}"
 
 
+def test_what_the_environment_calls_a_secret_is_masked_wherever_it_is_put_in(project: Path) -> None:
+    """And where it becomes part of a job, which is kept and shown, the place and the way out are told."""
+    text = """\
+jobs:
+  a: {engine: local, command: [curl, "-H", "X: ${API_TOKEN}"], arguments: {--region: "${REGION}"}}
+  b: {engine: local, run: m.f, notify: [{on: [FAILED], url: "json://h/${HOOK_KEY}"}]}
+"""
+    settings = written(project, text, {"API_TOKEN": "t0ken-of-an-api", "REGION": "eu-west-1", "HOOK_KEY": "true"})
+
+    (warning,) = settings.warnings
+    assert str(warning).endswith("env: [API_TOKEN]")
+    assert "headgate.yaml:2:" in str(warning)
+    assert "jobs.a.command: the value of API_TOKEN" in str(warning)
+    shown = json.dumps(describe(settings))
+    assert "t0ken-of-an-api" not in shown
+    assert "X: ****" in shown
+    assert "eu-west-1" in shown
+
+
+@pytest.mark.parametrize("password", ["pa:ss-word", "pa/ss-word", "p%40/ss-word", "p@ss-word"])
+def test_odd_passwords_of_the_database_are_masked(project: Path, password: str) -> None:
+    """Also those that should have been encoded: SQLAlchemy takes them, so they are passwords."""
+    settings = written(project, "", {"HEADGATE_DATABASE_URL": f"postgresql+psycopg://u:{password}@h/d"})
+
+    shown = json.dumps(describe(settings))
+    assert "ss-word" not in shown
+    assert "postgresql+psycopg://u:****@h/d" in shown
+
+
+def test_what_is_wrong_once_is_said_once(project: Path) -> None:
+    """Also where it is looked at by two."""
+    with pytest.raises(InvalidSettings) as told:
+        written(project, 'datahub: {gms_url: "no url"}')
+    assert len(told.value.problems) == 1
+
+
 def test_what_is_described_is_json_with_a_source(project: Path) -> None:
     """Every row has a name, a value and where it is from: the default, a place, a variable."""
     settings = written(project, DESIGN, {"HEADGATE_PORT": "1", "NOTIFY_URL": "json://h"})
@@ -490,7 +526,7 @@ def test_the_reference_has_every_field_of_the_settings() -> None:
         "config_file": "HEADGATE_CONFIG",
         "glue": "definition",
     }
-    derived = {"project", "effective", "warnings"}
+    derived = {"project", "effective", "warnings", "put_in"}
     for field in fields(Settings):
         if field.name not in derived:
             assert f"`{named.get(field.name, field.name)}`" in reference, field.name

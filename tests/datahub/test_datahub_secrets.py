@@ -68,7 +68,13 @@ def test_a_token_is_not_enough_and_that_is_explained(kept: FakeGms) -> None:
     with pytest.raises(SecretsDenied) as told:
         values(kept, "S1", token=Secret(TOKEN))
 
-    for word in ("1.6.0.6", "SECRET_SERVICE_CALLER_GUARD_MODE", "DATAHUB_SYSTEM_CLIENT_ID", "headgate secrets set"):
+    for word in (
+        "S1",
+        "1.6.0.6",
+        "SECRET_SERVICE_CALLER_GUARD_MODE",
+        "DATAHUB_SYSTEM_CLIENT_ID",
+        "headgate secrets set",
+    ):
         assert word in str(told.value)
     assert TOKEN not in str(told.value)
 

@@ -58,7 +58,7 @@ class SecretReader:
     def _some(self, names: Sequence[str]) -> dict[str, str]:
         body = {"query": documents.text("secret_values"), "variables": {"input": {"secrets": list(names)}}}
         answer = self._wire.call("POST", "/api/graphql", headers=self._headers, body=body)
-        told = self._told(answer)
+        told = self._told(answer, names)
         found: dict[str, str] = {}
         for one in map(record, sequence(told.get("getSecretValues"))):
             name, value = one.get("name"), one.get("value")
@@ -66,23 +66,29 @@ class SecretReader:
                 found[name] = value
         return found
 
-    def _told(self, answer: Answer) -> Mapping[str, object]:
+    def _told(self, answer: Answer, names: Sequence[str]) -> Mapping[str, object]:
         where = f"DataHub at {self.place}"
+        asked = f"{', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
         if answer.status in (401, 403) and not answer.html:
-            raise SecretsDenied(f"{where} does not take our credential for reading secrets: {message(answer)}; {_HOW}")
+            raise SecretsDenied(
+                f"{where} does not take our credential for reading secrets ({asked}): {message(answer)}; {_HOW}"
+            )
         if not 200 <= answer.status < 300:
             raise Unavailable(f"{where} answered {answer.status} when it was asked for secrets")
         whole = _whole(answer, where)
         errors = sequence(whole.get("errors"))
         if errors and not self._system and _code(record(errors[0])) == 500:
             raise SecretsDenied(
-                f"{where} told none of its secrets. Since v1.6.0.6 it tells them to system principals alone, whatever"
-                f" privileges a token has (SECRET_SERVICE_CALLER_GUARD_MODE), and we asked with a token: {_HOW}"
+                f"{where} did not tell {asked}, nor would it any other secret. Since v1.6.0.6 it tells them to system"
+                " principals alone, whatever privileges a token has (SECRET_SERVICE_CALLER_GUARD_MODE), and we asked"
+                f" with a token: {_HOW}"
             )
         if errors:
             error = failure(record(errors[0]), where)
             if isinstance(error, Forbidden):
-                raise SecretsDenied(f"{error}; the privilege is MANAGE_SECRETS, and a token is not enough: {_HOW}")
+                raise SecretsDenied(
+                    f"{error}; asked for {asked}; the privilege is MANAGE_SECRETS, and a token is not enough: {_HOW}"
+                )
             raise error
         return record(whole.get("data"))
 

@@ -19,14 +19,15 @@ from headgate.settings.glue import read_glue
 from headgate.settings.jobs import read_jobs
 from headgate.settings.kinds import BUCKET_NAME, PATH, TEXT, pattern
 from headgate.settings.nodes import Place, Table, Text, read
-from headgate.settings.notify import read_notifications
-from headgate.settings.private import secret_texts
+from headgate.settings.notify import NOTIFY, read_notifications
+from headgate.settings.private import interpolated, secret_texts
 from headgate.settings.reading import Key, Report, Section, found, mask_url, source
 from headgate.settings.record import DataHub, OpenLineage, Secret, SecretSettings, Settings
 from headgate.settings.secrets import KEY_FILE, SECRETS, read_providers
 from headgate.settings.sqs import read_queues
 from headgate.settings.top import Top
 from headgate.settings.triggers import read_triggers
+from headgate.supervision import private
 from headgate.supervision.masking import Masker
 
 NAME: Final = "headgate.yaml"
@@ -134,6 +135,7 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
     triggers = read_triggers(section, jobs)
     rules = [*environment_rules(environ, report), *read_rules(section, jobs)]
     notify = [*read_notifications(section), *told]
+    put_in = _put_in(section, environ)
     return Settings(
         project=project,
         config_file=file.absolute() if file is not None else None,
@@ -168,7 +170,24 @@ def _settings(file: Path | None, root: Table, environ: Mapping[str, str], report
         mapping_file=_mapping_file(environ),
         warnings=tuple(sorted(report.warnings, key=lambda one: (one.file, one.line, one.column))),
         effective=tuple(report.effective.values()),
+        put_in=put_in,
     )
+
+
+def _put_in(top: Section, environ: Mapping[str, str]) -> tuple[Secret, ...]:
+    """The secrets that `${NAME}` stands for. Warns where one becomes part of a job: that is kept and shown."""
+    jobs = top.node.entries.get("jobs")
+    for name, section in jobs.entries.items() if isinstance(jobs, Table) else ():
+        parts = section.entries if isinstance(section, Table) else {}
+        for key in [key for key in parts if key != NOTIFY.name]:
+            for variable, places in interpolated(parts[key], environ).items():
+                top.report.warn(
+                    places[0],
+                    f"jobs.{name}.{key}: the value of {variable} becomes part of the job, which is kept, shown, and for"
+                    f" a command in everybody's list of processes; let the job read it itself: env: [{variable}]",
+                )
+    named = interpolated(top.node, environ)
+    return tuple(Secret(text) for text in private.texts(environ, named))
 
 
 def _path(top: Top, key: Key[str], project: Path) -> Path:

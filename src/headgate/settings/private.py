@@ -12,7 +12,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from headgate.settings.nodes import Items, Node, Place, Text
 from headgate.settings.record import Secret, Settings
+from headgate.supervision import private
 
 _SHORTEST: Final = 8  #: characters of a part of an address that may be a key; shorter ones are words
 _KEY: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])\S+|[A-Za-z]{20,}")
@@ -55,8 +57,19 @@ def _parts(text: str) -> list[str]:
 
 
 def _passwords(url: str) -> list[str]:
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return []
-    return [password, unquote(password)] if password else []
+    return [text for one in private.passwords(url) for text in (one, unquote(one))]
+
+
+def interpolated(node: Node, environ: Mapping[str, str]) -> dict[str, list[Place]]:
+    """The variables of the environment that are secrets, by their names, and where in the file they are put in."""
+    found: dict[str, list[Place]] = {}
+    left: list[Node] = [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, Text):
+            for name in one.variables:
+                if private.texts({name: environ.get(name, "")}, [name]):
+                    found.setdefault(name, []).append(one.place)
+        else:
+            left += one.items if isinstance(one, Items) else one.entries.values()
+    return found

@@ -21,7 +21,8 @@ from headgate.settings.record import MASK, Effective, Secret
 T = TypeVar("T")
 
 _PRIVATE: Final = re.compile(r"password|passwd|secret|token|credential|api[-_]?key|private[-_]?key", re.IGNORECASE)
-_USER: Final = re.compile(r"(?<=://)([^/@\s]*):[^/@\s]*(?=@)")
+#: Who a URL names, and the password: up to the last @ before a slash, else (as SQLAlchemy reads it) up to the first.
+_USER: Final = re.compile(r"(?<=://)([^/@:\s]*):(?:[^/\s]*(?=@)|[^@\s]*(?=@))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,9 @@ class Report:
     effective: dict[str, Effective] = field(default_factory=dict[str, Effective])
 
     def problem(self, place: Place, message: str) -> None:
-        self.problems.append(place.problem(message))
+        """Note what is wrong; what is looked at twice is wrong once."""
+        if not any(str(one) == str(place.problem(message)) for one in self.problems):
+            self.problems.append(place.problem(message))
 
     def warn(self, place: Place, message: str) -> None:
         """Note what is no mistake, and perhaps not what was meant."""

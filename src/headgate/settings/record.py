@@ -281,3 +281,4 @@ class Settings:
     mapping_file: Path | None = None  #: DATAHUB_INGESTION_LAMBDA_MAPPING_FILE
     warnings: Sequence[InvalidConfiguration] = ()  #: what is no mistake, and perhaps not what was meant
     effective: Sequence[Effective] = field(default=(), repr=False)
+    put_in: Sequence[Secret] = field(default=(), repr=False)  #: secrets of the environment that are named as ${NAME}

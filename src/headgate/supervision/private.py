@@ -17,7 +17,7 @@ _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "none", "n
 
 def names(environ: Mapping[str, str]) -> list[str]:
     """Which variables are secrets, by their names, or hold one: the password of a URL."""
-    return [name for name, value in environ.items() if _NAME.search(name) or _passwords(value)]
+    return [name for name, value in environ.items() if _NAME.search(name) or passwords(value)]
 
 
 def texts(environ: Mapping[str, str], among: Iterable[str]) -> list[str]:
@@ -27,10 +27,11 @@ def texts(environ: Mapping[str, str], among: Iterable[str]) -> list[str]:
         value = environ.get(name, "")
         if _NAME.search(name) and value.lower() not in _WORDS:
             found[value] = None
-        for password in _passwords(value):
+        for password in passwords(value):
             found.update({password: None, unquote(password): None})
     return [text for text in found if text]
 
 
-def _passwords(value: str) -> list[str]:
+def passwords(value: str) -> list[str]:
+    """The passwords of the URLs in a text, as they stand there."""
     return [match[1] for one in _PASSWORDS for match in one.finditer(value)] if "://" in value else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ print(json.dumps({name: value for name, value in os.environ.items() if name.star
 """
 #: No credentials of this machine's are to be found.
 NOWHERE = {"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
+#: How Glue's own editor begins every script.
+BEGINS = """
+import sys
+from awsglue.transforms import *
+from awsglue.utils import getResolvedOptions
+from awsglue.dynamicframe import DynamicFrame
+assert DynamicFrame.fromDF([1], None, "n").toDF() == [1]
+for one in ("from awsglue.transforms import ApplyMapping", "import numpyx", "from pyspark.context import SparkContext"):
+    try:
+        exec(one)
+    except ImportError as error:
+        print(error)
+"""
 HERE = {"AWS_ENDPOINT_URL_GLUE": URL, "AWS_ENDPOINT_URL_LOGS": URL}
 ANYBODY = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
@@ -72,6 +86,21 @@ def served(folder: Path, **environ: str) -> Settings:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return served(tmp_path)
+
+
+@pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed")
+def test_a_script_of_glues_editor_begins_and_is_told_what_there_is_not(
+    engine: tuple[LocalEngine, Recorder], tmp_path: Path
+) -> None:
+    """Its imports are there; a transform needs Glue, and Spark has to be installed, which is said."""
+    (tmp_path / "begins.py").write_text(BEGINS, "utf-8")
+    lines = said(engine, tmp_path, {"script": "begins.py"}, Origin.API).splitlines()
+
+    assert [line.partition(";")[0] for line in lines] == [
+        "the transform ApplyMapping needs AWS Glue",
+        "No module named 'numpyx'",
+        "No module named 'pyspark': this is a Spark script, and Spark is not installed here",
+    ]
 
 
 def test_where_callers_need_no_key_any_will_do(settings: Settings) -> None:

@@ -200,9 +200,19 @@ def test_no_invocation_is_an_error_of_ours(talkative: World, payload: bytes, kin
 
 
 def test_functions_are_no_jobs_of_glues_lists(open_to_all: World) -> None:
-    """Each is run as a job `function:NAME`, which GetJobs and ListJobs leave out, and the REST API does not."""
+    """Each is run as a job `function:NAME`, which Glue's API knows nothing of, and the REST API does."""
     with serving(open_to_all) as url:
         glue = client("glue", url, "any", "any")
+        own, command = "function:echo", {"Name": "pythonshell", "ScriptLocation": "x.py"}
+        for name in ("get_job", "get_job_runs", "start_job_run"):
+            with pytest.raises(glue.exceptions.EntityNotFoundException):
+                getattr(glue, name)(JobName=own)
+        with pytest.raises(glue.exceptions.EntityNotFoundException):
+            glue.update_job(JobName=own, JobUpdate={"Role": "r", "Command": command})
+        with pytest.raises(glue.exceptions.InvalidInputException, match="are functions' of headgate"):
+            glue.create_job(Name="function:mine", Role="r", Command=command)
+        assert glue.batch_get_jobs(JobNames=[own])["JobsNotFound"] == [own]
+        glue.delete_job(JobName=own)
         size = {"PageSize": 1}
         jobs = [page["Jobs"] for page in glue.get_paginator("get_jobs").paginate(PaginationConfig=size)]
         names = [page["JobNames"] for page in glue.get_paginator("list_jobs").paginate(PaginationConfig=size)]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from headgate.http.aws_wire import Call, Fault
 from headgate.http.glue import shapes
 from headgate.http.glue.definitions import check_tags, job_of, shown_command
-from headgate.http.glue.room import Room, missing, place_of, token
+from headgate.http.glue.room import FUNCTION, Room, invalid, missing, place_of, token
 from headgate.ledger import glue
 from headgate.ledger.glue import JobRow, Made, Told
 from headgate.ledger.store import wait_for
@@ -16,9 +16,6 @@ from headgate.ledger.writer import Batch
 from headgate.model import Json
 
 PAGE: Final = 100  #: what a page holds when the call does not say
-#: What runs of a function of headgate.yaml are runs of; functions are Lambda's affair, and no jobs of Glue's lists.
-FUNCTION: Final = "function:"
-
 Given = Mapping[str, Any]
 Answer = Mapping[str, Json]
 
@@ -28,6 +25,8 @@ def create_job(room: Room, call: Call, given: Given) -> Answer:
     name: str = given["Name"]
     members = {key: value for key, value in given.items() if key not in ("Name", "Tags")}
     check_tags(given.get("Tags", {}))
+    if name.startswith(FUNCTION):
+        raise invalid(f"Name: {name[:100]!r}; names that begin with {FUNCTION} are functions' of headgate.yaml")
     job = job_of(name, members, inboxes=room.gate.settings.inboxes)
     told = Told(members=members, tags=given.get("Tags", {}), invocation=call.invocation)
     refuse_made(room.write(lambda batch: glue.create_job(batch, job, told, actor=call.actor)), "Job", name)
@@ -51,7 +50,7 @@ def update_job(room: Room, call: Call, given: Given) -> Answer:
     name, members = given["JobName"], given["JobUpdate"]
 
     def work(batch: Batch) -> None:
-        found = glue.jobs(batch.connection, [name]).get(name)
+        found = None if name.startswith(FUNCTION) else glue.jobs(batch.connection, [name]).get(name)
         if found is None:
             raise missing("Job", name)
         shown = shown_command(found.job, found.members)
@@ -64,14 +63,15 @@ def update_job(room: Room, call: Call, given: Given) -> Answer:
 
 def delete_job(room: Room, call: Call, given: Given) -> Answer:
     """A job that is not there is no error. Runs that wait for it end; what runs, runs on."""
-    wait_for(room.gate.ledger.delete_job(given["JobName"], actor=call.actor))
+    if not given["JobName"].startswith(FUNCTION):
+        wait_for(room.gate.ledger.delete_job(given["JobName"], actor=call.actor))
     return {"JobName": given["JobName"]}
 
 
 def get_job(room: Room, call: Call, given: Given) -> Answer:
     del call
     name = given["JobName"]
-    found = room.read(lambda connection: glue.jobs(connection, [name])).get(name)
+    found = None if name.startswith(FUNCTION) else room.read(lambda connection: glue.jobs(connection, [name])).get(name)
     if found is None:
         raise missing("Job", name)
     return {"Job": shown(found)}
@@ -102,7 +102,7 @@ def list_jobs(room: Room, call: Call, given: Given) -> Answer:
 def batch_get_jobs(room: Room, call: Call, given: Given) -> Answer:
     del call
     names: list[str] = list(dict.fromkeys(given["JobNames"]))
-    found = room.read(lambda connection: glue.jobs(connection, names))
+    found = room.read(lambda connection: glue.jobs(connection, [one for one in names if not one.startswith(FUNCTION)]))
     return {
         "Jobs": [shown(found[name]) for name in names if name in found],
         "JobsNotFound": [name for name in names if name not in found],

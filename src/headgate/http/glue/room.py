@@ -21,6 +21,8 @@ from headgate.ledger.writer import Batch
 from headgate.model import Job, JobName
 
 T = TypeVar("T")
+#: What runs of a function of headgate.yaml are runs of; functions are Lambda's affair, and no jobs of Glue's.
+FUNCTION: Final = "function:"
 _MOST: Final = 2**62  #: of a number in a token: no database has larger ones
 
 
@@ -56,12 +58,12 @@ class Room:
 
     def known(self, name: str) -> Job | None:
         """The job as this process knows it, without asking the ledger."""
-        return self.gate.ledger.catalog.jobs.get(JobName(name))
+        return None if name.startswith(FUNCTION) else self.gate.ledger.catalog.jobs.get(JobName(name))
 
     def job(self, name: str) -> Job:
         """The job as this process knows it, or, when it knows none, as the ledger does. Raises Fault."""
         found = self.known(name) or self.gate.ledger.refresh().jobs.get(JobName(name))
-        if found is None:
+        if found is None or name.startswith(FUNCTION):
             raise missing("Job", name)
         return found
 

@@ -187,6 +187,21 @@ def test_an_engine_that_is_away_has_the_run_wait_longer_each_time(world: World) 
         pauses.append(round(postponed.not_before - before))
 
     assert pauses == [FIRST_PAUSE * 2**number for number in range(4)]
+    assert world.dispatcher.put_off() == {"fake": 1}
+    world.engine.raises = None
+    world.dispatcher.start(RUN)
+    until(lambda: isinstance(world.ledger.said[-1], Started))
+    assert world.dispatcher.put_off() == {}
+
+
+def test_who_is_not_asked_for_again_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was stopped while it waited is no warning for ever."""
+    world.engine.raises = EngineUnavailable("no disk")
+    world.dispatcher.start(RUN)
+    until(lambda: world.ledger.said)
+    assert world.dispatcher.put_off() == {"fake": 1}
+    monkeypatch.setattr(dispatch, "LONGEST_PAUSE", -1.0)
+    assert world.dispatcher.put_off() == {}
 
 
 def test_what_may_have_been_started_is_held_and_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,6 +254,7 @@ class App:
                 *self.gate.definitions.restart_warnings(),
                 *troubles.of_credentials(self.settings, self.ledger.catalog.jobs.values()),
                 *troubles.of_engines(self._engines),
+                *troubles.of_starts(self._dispatcher.put_off()),
                 *troubles.of_queues(self._queues, self.ledger),
                 *troubles.of_secrets(self._secrets),
                 *(self._catalogs.problems() if self._catalogs is not None else ()),

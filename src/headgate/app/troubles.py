@@ -42,6 +42,15 @@ def of_engines(engines: Mapping[str, Engine]) -> list[str]:
     return said + [f"engine {name}: runs wait, as they cannot start now ({why})" for name, why in waits if why]
 
 
+def of_starts(put_off: Mapping[str, int]) -> list[str]:
+    """What keeps engines from starting runs: those wait, and each says why."""
+    return [
+        f"engine {name}: {count} {'run' if count == 1 else 'runs'} could not be started when last tried, and will be"
+        " tried again; `headgate runs list` says why"
+        for name, count in put_off.items()
+    ]
+
+
 def of_credentials(settings: Settings, jobs: Iterable[Job]) -> list[str]:
     """Whether something would be started on AWS, and there is no place where credentials for it could be found."""
     named = sorted(job.name for job in jobs if job.engine in NAMED_BY_ENGINE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -42,6 +44,7 @@ class Dispatcher:
             for name, engine in engines.items()
         }
         self._pauses: dict[RunId, float] = {}
+        self._put_off: dict[RunId, tuple[str, float]] = {}  #: engine, and when by the monotonic clock
         self._held: dict[
             RunId, threading.Timer
         ] = {}  #: those that may have been started, until they are asked for again
@@ -66,6 +69,14 @@ class Dispatcher:
         if timer is not None:  # it is not to be started any more: the engine finds out whether it was
             timer.cancel()
         self._submit(run, self._stop)
+
+    def put_off(self) -> dict[str, int]:
+        """How many runs each engine could not start when it was last asked to; none asked for again is forgotten."""
+        since = time.monotonic() - 2 * LONGEST_PAUSE
+        for run, (_, at) in list(self._put_off.items()):
+            if at < since:
+                self._put_off.pop(run, None)
+        return dict(Counter(engine for engine, _ in list(self._put_off.values())))
 
     def close(self) -> None:
         for timer in list(self._held.values()):
@@ -101,6 +112,7 @@ class Dispatcher:
         order = order_for(run, self._ledger.catalog.jobs.get(run.job), self._ledger)
         handle = engine.start(order)
         self._pauses.pop(run.id, None)
+        self._put_off.pop(run.id, None)
         now = datetime.now(UTC)
         deadline = now.timestamp() + run.timeout if run.timeout else None
         self._ledger.started(Started(run.id, run.attempt, handle, now, deadline))
@@ -115,6 +127,7 @@ class Dispatcher:
         engine.stop(order_for(run, self._ledger.catalog.jobs.get(run.job), self._ledger), grace=self._grace)
 
     def _end(self, run: Run, state: RunState, error: str, *, detail: str) -> None:
+        self._put_off.pop(run.id, None)
         ending = Ending(state=state, at=datetime.now(UTC), error=error, detail=detail, retryable=False)
         self._ledger.ended(Ended(run.id, run.attempt, ending))
 
@@ -139,5 +152,6 @@ class Dispatcher:
     def _pause(self, run: Run, why: str) -> float:
         pause = min(self._pauses.get(run.id, FIRST_PAUSE / 2) * 2, LONGEST_PAUSE)
         self._pauses[run.id] = pause
+        self._put_off[run.id] = run.engine, time.monotonic()
         _log.warning("engine unavailable", run=run.id, engine=run.engine, why=why, again_in=pause)
         return pause

@@ -238,6 +238,8 @@ def test_nothing_automated_is_a_finding_until_the_schedule_is_enabled(tmp_path: 
     assert before[0].mend == "headgate triggers enable glue-schedule"
     assert {one.rank for one in after} == {Rank.NOTE}
     assert "cron(0 0/6 * * ? *) (UTC)" in lines(after)
+    with made(tmp_path / "other", None, 'jobs: {first: {engine: local, command: ["true"]}}\n') as here:
+        assert {one.rank for one in look(here, None)} == {Rank.NOTE}, "nobody here means to fill a catalog"
 
 
 def test_a_schedule_whose_last_run_failed_is_a_finding(tmp_path: Path) -> None:

@@ -155,8 +155,8 @@ def test_a_missing_notification_is_mended_by_the_command_it_names(aws: Aws, tmp_
     assert look(tmp_path, project(url)) == []
 
 
-def test_another_prefix_is_found_with_both(aws: Aws, tmp_path: Path) -> None:
-    """And the command keeps what else the bucket tells."""
+def test_another_prefix_is_found_with_both(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the command keeps what else the bucket tells; the queue is where AWS's own settings say, if nothing else."""
     url, arn = aws.queue()
     other = arn.replace("uploads", "others")
     aws.sqs.create_queue(QueueName="others")
@@ -168,6 +168,8 @@ def test_another_prefix_is_found_with_both(aws: Aws, tmp_path: Path) -> None:
     assert "collections-data/….csv" in found[0].evidence
     assert other in found[0].mend
     assert arn in found[0].mend
+    monkeypatch.setenv("AWS_REGION", REGION)
+    assert arn in look(tmp_path, project(url).replace(f", region: {REGION}", ""))[0].mend
 
 
 @pytest.mark.parametrize(

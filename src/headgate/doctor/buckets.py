@@ -57,9 +57,12 @@ def examine(
     rules = deliveries.rules_of(bucket, clients)
     bridged = "EventBridgeConfiguration" in config
     for trigger in triggers:
-        yield from _trigger(bucket, trigger, config=config, told=told, rules=rules, settings=settings, bridged=bridged)
+        yield from _trigger(
+            bucket, trigger, config=config, told=told, rules=rules, settings=settings, bridged=bridged,
+            region=clients.region(),
+        )  # fmt: skip
     if bridged:
-        yield from deliveries.of_rules(bucket, rules, settings, told=bool(told))
+        yield from deliveries.of_rules(bucket, rules, settings, clients, told=bool(told))
     for one in dict.fromkeys((one.kind, one.arn) for one in told if one.of_creations):
         if one[0] == "queue":
             yield from deliveries.of_queue(one[1], bucket, settings, clients, served=served)
@@ -95,6 +98,7 @@ def _trigger(
     rules: Sequence[deliveries.Rule] | Fault,
     settings: Settings,
     bridged: bool,
+    region: str,
 ) -> Iterator[Finding]:
     """Whether anybody is told of what this trigger waits for, and nobody twice."""
     wanted = trigger["objects"]
@@ -112,7 +116,7 @@ def _trigger(
         )
     if whole or bridged:
         return
-    put = _put(bucket, config, wanted, settings)
+    put = _put(bucket, config, wanted, settings, region)
     if not told:
         waiting = rules[0].name if not isinstance(rules, Fault) and rules else ""
         yield Finding(
@@ -155,9 +159,9 @@ def _covers(one: Told, wanted: Doc) -> bool:
     )
 
 
-def _put(bucket: str, config: Mapping[str, Any], wanted: Doc, settings: Settings) -> str:
+def _put(bucket: str, config: Mapping[str, Any], wanted: Doc, settings: Settings, region: str) -> str:
     """The command that lets the bucket tell our queue, too. It replaces the whole configuration, so it repeats it."""
-    queue = deliveries.arn_of(settings.sqs[0]) if settings.sqs else ""
+    queue = deliveries.arn_of(settings.sqs[0], region) if settings.sqs else ""
     if not queue:
         return (
             f"aws sqs create-queue --queue-name {word(bucket + '-events')}; name its URL under sqs: in headgate.yaml"

@@ -69,12 +69,12 @@ def _listed(value: object) -> list[str]:
 # -- queues
 
 
-def arn_of(queue: Queue) -> str:
-    """The queue's ARN, as far as its URL and settings tell: the region may be missing."""
+def arn_of(queue: Queue, here: str = "") -> str:
+    """The queue's ARN, as far as its URL and settings tell, else in the region `here`: it may be missing."""
     parts = urlsplit(queue.url)
     account, _, name = parts.path.strip("/").partition("/")
     labels = (parts.hostname or "").split(".")
-    region = queue.region or (labels[1] if labels[0] == "sqs" and len(labels) > 3 else "")
+    region = queue.region or (labels[1] if labels[0] == "sqs" and len(labels) > 3 else here)
     return f"arn:aws:sqs:{region}:{account}:{name}" if name and account.isdecimal() else ""
 
 
@@ -249,7 +249,9 @@ def _takes(pattern: str, bucket: str) -> bool:
     )
 
 
-def of_rules(bucket: str, rules: Sequence[Rule] | Fault, settings: Settings, *, told: bool) -> Iterator[Finding]:
+def of_rules(
+    bucket: str, rules: Sequence[Rule] | Fault, settings: Settings, clients: Clients, *, told: bool
+) -> Iterator[Finding]:
     """EventBridge is on for the bucket: whether a rule takes its events, and hands them on."""
     if isinstance(rules, Fault):
         mend = "give us events:ListRules and events:ListTargetsByRule"
@@ -258,7 +260,7 @@ def of_rules(bucket: str, rules: Sequence[Rule] | Fault, settings: Settings, *, 
     pattern = json.dumps(
         {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": [bucket]}}}
     )
-    queue = arn_of(settings.sqs[0]) if settings.sqs else ""
+    queue = arn_of(settings.sqs[0], clients.region()) if settings.sqs else ""
     if not rules:
         yield Finding(
             Rank.POSSIBLE if told else Rank.BROKEN,

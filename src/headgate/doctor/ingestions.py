@@ -63,15 +63,17 @@ def examine(
     yield from found
     blind = away or any(one.rank is Rank.UNSEEN for one in found)  # what was not seen may well ingest
     if not blind and not any(one.enabled for one in regular):
-        yield _nothing(regular)
+        yield _nothing(regular, settings)
 
 
-def _nothing(regular: Sequence[Regular]) -> Finding:
+def _nothing(regular: Sequence[Regular], settings: Settings) -> Finding:
+    """A finding only where a catalog is meant to be filled: a DataHub is named, or a job that ingests."""
     ours = next(
         (one.where.partition("trigger ")[2] for one in regular if not one.enabled and "trigger " in one.where), ""
     )
+    meant = settings.datahub.configured or any(one.engine == "recipe" for one in settings.jobs.values())
     return Finding(
-        Rank.LIKELY,
+        Rank.LIKELY if meant else Rank.NOTE,
         "no automated ingestion was found: the catalog is filled by hand, or from elsewhere",
         "no schedule of ours, DataHub's, AWS Glue's or EventBridge's ingests, and nothing in the files given",
         f"headgate triggers enable {word(ours)}"

@@ -98,7 +98,7 @@ def examine(
 
 def of_queue(queue: Queue, clients: Clients, *, arn: str) -> Iterator[Finding]:
     """Whether a queue of `sqs:` may be read."""
-    resource = arn_of(queue)
+    resource = arn_of(queue, clients.region())
     if resource:
         yield from simulate(clients, queue.role_arn or arn, _QUEUE, resource, f"queue {queue.url}")
 

@@ -166,6 +166,17 @@ def test_a_token_nobody_gave_out_is_refused(glue: Any, forged: str) -> None:
     assert refused(glue.get_job_runs, JobName=JOB, NextToken=token)[0] == "InvalidInputException"
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"NumberOfWorkers": 0}, {"MaxCapacity": -1.0}, {"MaxCapacity": 2.0, "WorkerType": "G.1X"}], ids=str
+)
+    "wrong", [{"NumberOfWorkers": 0}, {"MaxCapacity": -1.0}, {"MaxCapacity": 2.0, "WorkerType": "G.1X"}]
+)
+def test_sizes_of_a_run_are_checked_like_its_jobs(world: World, glue: Any, wrong: dict[str, Any]) -> None:
+    """Before anything starts."""
+    assert refused(glue.start_job_run, JobName=JOB, **wrong)[0] == "InvalidInputException"
+    assert world.ledger.runs().items == []
+
+
 def test_pages_are_newest_first_and_cut_between_attempts(world: World, glue: Any) -> None:
     """Every page size gives the same list, whatever starts meanwhile; the last page has no token."""
     runs: list[str] = []

@@ -94,7 +94,7 @@ def _check_job(members: Members) -> None:
             raise invalid("JobRunQueuingEnabled is not allowed with MaxRetries greater than 0")
         if members.get("ExecutionClass") == "FLEX":
             raise invalid("JobRunQueuingEnabled is not allowed with ExecutionClass FLEX")
-    _check_sizes(members)
+    check_sizes(members)
     for member in ("DefaultArguments", "NonOverridableArguments"):
         _check_arguments(member, members.get(member, {}))
 
@@ -107,7 +107,8 @@ def _check_arguments(place: str, arguments: Mapping[str, str]) -> None:
             raise invalid(f"{place}.{key[:40]!r}: has a NUL character, which no process can be handed; leave it out")
 
 
-def _check_sizes(members: Members) -> None:
+def check_sizes(members: Members) -> None:
+    """Raises Fault where workers and capacity are both said, or are none."""
     sized = "WorkerType" in members or "NumberOfWorkers" in members
     if sized and ("MaxCapacity" in members or "AllocatedCapacity" in members):
         raise invalid("MaxCapacity and AllocatedCapacity are not allowed with WorkerType or NumberOfWorkers")

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from headgate.errors import Conflict, Unavailable
+from headgate.errors import Conflict, TooManyRuns, Unavailable
 from headgate.http.aws_wire import Call, Fault
 from headgate.http.glue import shapes
+from headgate.http.glue.definitions import check_sizes
 from headgate.http.glue.room import Room, invalid, missing, place_of, token
 from headgate.ledger import glue_runs
 from headgate.ledger.glue_runs import CALLED, Place
@@ -31,6 +32,7 @@ async def start_job_run(room: Room, call: Call, given: Given) -> Answer:
     job = room.known(given["JobName"]) or await asyncio.to_thread(room.job, given["JobName"])
     if given.get("Timeout", 1) > LONGEST:
         raise invalid(f"Timeout: {given['Timeout']} minutes; at most {LONGEST}")
+    check_sizes(given)
     queue = queueing(job, given)
     if queue and given.get("ExecutionClass") == "FLEX":
         raise invalid("JobRunQueuingEnabled is not allowed with ExecutionClass FLEX")
@@ -54,6 +56,9 @@ async def start_job_run(room: Room, call: Call, given: Given) -> Answer:
     )
     try:
         run = await room.landed(asked)
+    except TooManyRuns as error:
+        message = f"Concurrent runs exceeded for {job.name}: it may have {error.at_most} at a time; said with the call,"
+        raise Fault("ConcurrentRunsExceededException", f"{message} JobRunQueuingEnabled lets a run wait") from error
     except Unavailable as error:
         if call.invocation:
             raise  # the client sends it again, and gets the run that may have been made

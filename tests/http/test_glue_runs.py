@@ -169,8 +169,6 @@ def test_a_token_nobody_gave_out_is_refused(glue: Any, forged: str) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"NumberOfWorkers": 0}, {"MaxCapacity": -1.0}, {"MaxCapacity": 2.0, "WorkerType": "G.1X"}], ids=str
 )
-    "wrong", [{"NumberOfWorkers": 0}, {"MaxCapacity": -1.0}, {"MaxCapacity": 2.0, "WorkerType": "G.1X"}]
-)
 def test_sizes_of_a_run_are_checked_like_its_jobs(world: World, glue: Any, wrong: dict[str, Any]) -> None:
     """Before anything starts."""
     assert refused(glue.start_job_run, JobName=JOB, **wrong)[0] == "InvalidInputException"

@@ -113,9 +113,43 @@ def test_nobody_there_is_said(call: str) -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         hub = GmsClient(f"http://127.0.0.1:{port}", limits=QUICK)
-        with pytest.raises(Unavailable, match=rf"127\.0\.0\.1:{port} cannot be reached"):
+        with pytest.raises(Unavailable, match=rf"127\.0\.0\.1:{port} cannot be reached: nothing listens there"):
             CALLS[call](hub)
         hub.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "?"), "gms.invalid:8080 cannot be reached: there is no such host"),
+        (
+            socket.gaierror(socket.EAI_AGAIN, "?"),
+            "gms.invalid:8080 cannot be reached: its name cannot be looked up now",
+        ),
+    ],
+    ids=["no such name", "no name server"],
+)
+def test_a_name_nobody_knows_is_told_from_a_port_nobody_listens_at(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    """What to mend is another thing: the spelling, DNS, or the server."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    hub = GmsClient("http://gms.invalid:8080", limits=QUICK)
+    with pytest.raises(Unavailable, match=said):
+        hub.aspect(DATASET, "status")
+    hub.close()
+
+
+def test_a_server_without_tls_is_said(filled: FakeGms) -> None:
+    """`https://` at a port that speaks plain HTTP, which is most often a copied address."""
+    hub = GmsClient(filled.url.replace("http://", "https://"), limits=QUICK)
+    with pytest.raises(Unavailable, match="cannot be reached: it is not trusted, or speaks no TLS"):
+        hub.aspect(DATASET, "status")
+    hub.close()
 
 
 def test_a_pause_is_as_long_as_datahub_asks(filled: FakeGms, patient: GmsClient, pauses: Pauses) -> None:

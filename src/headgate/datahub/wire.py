@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import random
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -185,13 +187,30 @@ def _loopback(host: str) -> bool:
 
 def _said(error: httpx.RequestError) -> str:
     """What went wrong, without what the error may quote."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return "cannot be reached"
+    if isinstance(error, httpx.ConnectTimeout):
+        return "cannot be reached in time"
+    if isinstance(error, httpx.ConnectError):
+        return "cannot be reached" + _why(error)
     if isinstance(error, httpx.PoolTimeout):
         return "is asked by too many at once"
     if isinstance(error, httpx.TimeoutException):
         return "does not answer in time"
     return f"broke off its answer ({type(error).__name__})"
+
+
+def _why(error: BaseException | None) -> str:
+    """What the system says of a connection that was not made; "" where it says nothing that helps."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            known = error.errno != socket.EAI_NONAME
+            return ": its name cannot be looked up now" if known else ": there is no such host"
+        if isinstance(error, ConnectionRefusedError):
+            return ": nothing listens there"
+        if isinstance(error, ssl.SSLError):
+            words = getattr(error, "verify_message", "") or error.reason or "TLS failed"
+            return f": it is not trusted, or speaks no TLS ({words})"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _seconds(retry_after: str) -> float:

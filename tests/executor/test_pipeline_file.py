@@ -119,6 +119,13 @@ def test_the_files_datahub_is_the_one(tmp_path: Path) -> None:
     assert with_datahub(settings, read(tmp_path, SEED.partition("datahub:")[0])).datahub.gms_url == "http://other:1"
 
 
+@pytest.mark.parametrize("blank", ["", "null", '""', '"${NO_SUCH_ID:-}"'])
+def test_an_id_that_is_left_blank_is_default(tmp_path: Path, blank: str) -> None:
+    """As with the stock executor, whose file in DataHub's container may name a variable that is empty."""
+    text = SEED.replace('type: "executor"', f'type: "executor"\n  config:\n    executor_id: {blank}')
+    assert read(tmp_path, text).options.executor_id == "default"
+
+
 def test_the_files_datahub_is_asked_for_secrets(tmp_path: Path) -> None:
     """The file alone knows of a DataHub: its secrets are the last asked for, unless headgate.yaml says who is asked."""
     (tmp_path / "headgate.yaml").touch()

@@ -39,11 +39,13 @@ Decode = Callable[[bytes], Any]
 
 
 class _Words:
-    """Librdkafka's own log lines, as lines of ours; as Python's they would go to stderr as they are."""
+    """Librdkafka's own log, for who looks closely: it repeats itself many times a second while a broker is away.
 
-    def log(self, level: int, form: str, *words: object, **_: object) -> None:
-        said = form % words if words else form
-        _log.log(logging.WARNING if level >= logging.WARNING else logging.DEBUG, "Kafka's library says", what=said)
+    What keeps requests from coming is told to `_on_error` as well, and shown once.
+    """
+
+    def log(self, _level: int, form: str, *words: object, **_: object) -> None:
+        _log.debug("Kafka's library says", what=form % words if words else form)
 
 
 class Schemas(Protocol):
@@ -78,7 +80,8 @@ class Registry:
         try:
             answer = self._wire.call("GET", f"/schemas/ids/{schema_id}", headers=self._headers)
         except Unavailable as error:
-            raise Unavailable(f"{where} does not answer: {error}") from error
+            why = str(error).replace(f"DataHub at {self._wire.place} ", "it ")
+            raise Unavailable(f"{where} does not answer: {why}") from error
         if answer.status == 404 and not answer.html:
             raise Invalid(f"{where} knows no schema {schema_id}: {message(answer)}")
         if answer.status != 200:

@@ -179,10 +179,15 @@ def read_options(config: Mapping[str, Any], *, name: str) -> PipelineFile:
 
 def _options(config: Section, name: str) -> PipelineFile:
     project = config.get(PROJECT)
+    named = config.node.entries.get(EXECUTOR_ID.name)
+    blank = (
+        isinstance(named, Text) and not named.broken and (named.null or not named.text)
+    )  # as the stock executor has it
+    executor = EXECUTOR_ID.default or "" if blank else config.get(EXECUTOR_ID)
     return PipelineFile(
         name=name,
         kafka=None,
-        options=Options(executor_id=config.get(EXECUTOR_ID), most=config.get(MOST), max_age=config.get(MAX_AGE)),
+        options=Options(executor_id=executor, most=config.get(MOST), max_age=config.get(MAX_AGE)),
         poll_every=config.get(POLL),
         check_privileges=config.get(CHECK),
         project=Path(project).expanduser() if project else None,

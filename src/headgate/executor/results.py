@@ -130,9 +130,7 @@ def _report(run: Run, log: str, mark: str, killed_by: str, room: int) -> str:
         limit = f" of {run.timeout:g} s" if run.timeout else ""
         head.append(f"It ran past its time limit{limit} and was ended with everything it started.")
     if status_of(run) == "ABORTED":
-        head.append(
-            "Its process was lost (the machine, or what supervised it, went down); nothing of it runs any more."
-        )
+        head.append("Its process was lost: the machine, or what supervised it, went down.")
     if status_of(run) == "CANCELLED":
         who = f"by {killed_by} in DataHub" if killed_by else "on Headgate's side, not in DataHub"
         head.append(f"Cancelled {who}; nothing of it runs any more.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -41,7 +42,14 @@ def executor(
     logs.of_server(settings)
     from headgate.app import work  # noqa: PLC0415 - the ledger is half a second of imports
 
-    said = f"executor {pipeline.options.executor_id!r} carries out DataHub's requests; Ctrl-C stops it, not its runs"
+    where = urlsplit(settings.datahub.gms_url or settings.datahub.frontend_url)
+    whose = (
+        f"DataHub at {where.netloc.rpartition('@')[2]}"
+        if where.netloc
+        else "the embedded catalog (no DataHub is named)"
+    )
+    name = pipeline.options.executor_id
+    said = f"executor {name!r} carries out the requests of {whose}; Ctrl-C stops it, not its runs"
     try:
         code = work(settings, on_ready=lambda _: note(said), requests=pipeline)
     except InUse as error:

@@ -139,6 +139,16 @@ def test_what_is_not_there_is_named(tmp_path: Path, environ: dict[str, str], wro
     assert found.mend.startswith("aws ")
 
 
+def test_a_queue_that_is_not_there_is_named(tmp_path: Path, environ: dict[str, str], moto_url: str) -> None:
+    """A queue that was deleted, or misspelt, is found before anybody wonders why nothing comes."""
+    url = f"{moto_url}/{ACCOUNT}/none"
+    read = f"sqs: [{{queue_url: '{url}', region: {REGION}, endpoint_url: '{moto_url}'}}]\n"
+    found = look(tmp_path, ALL + read, environ)
+
+    assert (found[0].rank, found[0].what) == (Rank.BROKEN, f"queue {url} is to be read, and there is none")
+    assert found[0].mend == f"aws sqs list-queues --region {REGION}"
+
+
 def test_a_missing_permission_is_named_with_the_policy_that_gives_it(tmp_path: Path, environ: dict[str, str]) -> None:
     """Of the role that is assumed when the job names one, and of ourselves otherwise."""
     clients = Played(allows=("states:StartExecution", "states:DescribeExecution"), environ=environ)

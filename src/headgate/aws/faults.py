@@ -103,6 +103,8 @@ CODES: Final[Mapping[str, FaultKind]] = {
             "ExecutionDoesNotExist",
             "StateMachineDoesNotExist",
             "EntityNotFoundException",
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
         ),
         FaultKind.MISSING,
     ),

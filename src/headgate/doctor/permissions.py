@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from headgate.aws import Clients, Fault, FaultKind
+from headgate.aws import Clients, Fault, FaultKind, Place
 from headgate.aws.clients import place_of
 from headgate.aws.present import Presence, look
 from headgate.doctor.deliveries import arn_of
@@ -97,7 +97,15 @@ def examine(
 
 
 def of_queue(queue: Queue, clients: Clients, *, arn: str) -> Iterator[Finding]:
-    """Whether a queue of `sqs:` may be read."""
+    """Whether a queue of `sqs:` is there, and may be read."""
+    said = clients.call(
+        Place.of(queue, session="headgate-doctor", endpoint=queue.endpoint_url), "sqs", "get_queue_attributes",
+        {"QueueUrl": queue.url, "AttributeNames": ["QueueArn"]}, doing=f"looking for the queue {queue.url}", attempts=2,
+    )  # fmt: skip
+    if isinstance(said, Fault) and said.kind is FaultKind.MISSING:
+        mend = "aws sqs list-queues" + (f" --region {queue.region}" if queue.region else "")
+        yield Finding(Rank.BROKEN, f"queue {queue.url} is to be read, and there is none", said.message, mend)
+        return
     resource = arn_of(queue, clients.region())
     if resource:
         yield from simulate(clients, queue.role_arn or arn, _QUEUE, resource, f"queue {queue.url}")

@@ -16,6 +16,8 @@ from headgate.model import Json
 #: Beneath the API's own prefix. The token is the credential: it was given to one invocation, and is good for its end.
 PATH: Final = "/callbacks"
 
+_KEPT_ERROR: Final = 4_000  #: characters
+
 router = APIRouter(tags=["acting"])
 
 
@@ -31,14 +33,19 @@ def _kept(result: dict[str, Json]) -> dict[str, Json]:
     return result
 
 
+def _cut(error: str) -> str:
+    """A long traceback is no reason not to hear that the function failed."""
+    return error if len(error) <= _KEPT_ERROR else f"{error[:_KEPT_ERROR]} …"
+
+
 class Called(BaseModel):
-    """How it ended: `error` says why it failed, `result` is kept with the run."""
+    """How it ended: `error` says why it failed (its first 4,000 characters are kept), `result` is kept with the run."""
 
     model_config = ConfigDict(extra="forbid")
 
     token: Text
     state: Literal["SUCCEEDED", "FAILED"]
-    error: Annotated[Value, Field(max_length=4_000)] | None = None
+    error: Annotated[Value, Field(max_length=1 << 20), AfterValidator(_cut)] | None = None
     result: Annotated[dict[str, Json], AfterValidator(_kept)] = Field(default_factory=dict)
 
 

@@ -11,15 +11,15 @@ Its state also says how many bytes may still become a secret: just these are hel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from headgate.supervision.forms import Form, all_forms, steps, worth_masking
 from headgate.supervision.spotting import Spotter
 
 MASK: Final = b"****"
-_MOST_STATES: Final = 20_000
-_END: Final = -1  #: in place of a node: the form is complete
+_MOST: Final = 20_000  #: states, or nodes
+_FEW: Final = 8  #: places of a node, up to which each byte is looked up when it comes
 
 _Place = tuple[int, int, bytes]  #: which form, which element of it, and what of that was read
 
@@ -123,79 +123,120 @@ class Masker:
         return b"".join(said)
 
 
+class _Node:
+    """Where forms that began at one byte are: all that go on alike are one node."""
+
+    __slots__ = ("after", "ends", "places")
+
+    def __init__(self, places: frozenset[_Place], *, ends: bool) -> None:
+        self.places = places
+        self.ends = ends  #: one of the forms is complete
+        self.after: dict[int, _Node | None] = {}
+
+
 class _State:
-    """Where the automaton is: which forms it is in the middle of, and since how many bytes."""
+    """Where the automaton is: which nodes it is at, and since how many bytes."""
 
     __slots__ = ("after", "held", "match", "threads")
 
-    def __init__(self, threads: tuple[tuple[int, int], ...], match: int) -> None:
-        self.threads = threads  #: (node, bytes since the form began)
+    def __init__(self, threads: tuple[tuple[_Node, int], ...], match: int) -> None:
+        self.threads = threads  #: (node, bytes since its forms began)
         self.match = match  #: the length of the longest form that ended with the last byte
         self.held = max((depth for _, depth in threads), default=0)
         self.after: dict[int, _State] = {}
 
 
 class _Net:
-    """All forms of all secrets. A node is a place within one of them, made when it is first reached."""
+    """All forms of all secrets, as nodes and states that are made when they are first reached."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self.secrets = len(secrets)
-        self.root = _State((), 0)
         self._forms = all_forms(secrets)
         self.spotter = Spotter(self._forms)
-        #: Where a byte leads from each node; None: nobody was there yet. The first is where every form begins.
-        #: Where a byte leads from each node; None: nobody was there yet. The first is where every form begins.
-        self._edges: list[dict[int, list[int]] | None] = [None]
-        self._places: list[_Place] = [(-1, 0, b"")]
-        self._nodes: dict[_Place, int] = {}
-        self._states: dict[tuple[frozenset[tuple[int, int]], int], _State] = {}
-        beginnings: dict[int, list[int]] = {}
-        for number in range(len(self._forms)):
-            self._lead(beginnings, (number, 0, b""))
-        self._edges[0] = beginnings
+        self.root = _State((), 0)
+        self._states: dict[tuple[frozenset[tuple[_Node, int]], int], _State] = {}
+        self._nodes: dict[tuple[frozenset[_Place], bool], _Node] = {}
+        self._first = self._beginning()
 
     def step(self, state: _State, byte: int) -> _State:
         """The state after this byte; it is remembered."""
-        threads: dict[int, int] = {}
+        threads: dict[_Node, int] = {}
         match = 0
-        for node, depth in (*state.threads, (0, 0)):
-            for target in self._from(node).get(byte, ()):
-                if target == _END:
-                    match = max(match, depth + 1)
-                else:  # of two ways to the same place the longer counts: what it covers holds what the other does
-                    threads[target] = max(threads.get(target, 0), depth + 1)
+        moves = [
+            *((self._next(node, byte), depth) for node, depth in state.threads),
+            (self._next(self._first, byte), 0),
+        ]
+        for node, depth in moves:
+            if node is None:
+                continue
+            if node.ends:
+                match = max(match, depth + 1)
+            if node.places:  # of two ways to the same node the longer counts: what it covers holds what the other does
+                threads[node] = max(threads.get(node, 0), depth + 1)
         if not threads and not match:
             found = self.root
         else:
-            if len(self._states) > _MOST_STATES:  # a text made to visit them all must not fill the memory
-                self._states.clear()
-                self.root.after.clear()
+            if len(self._states) > _MOST or len(self._nodes) > _MOST:
+                self._forget()  # a text made to visit them all must not fill the memory
             key = (frozenset(threads.items()), match)
             found = self._states.get(key) or self._states.setdefault(key, _State(tuple(threads.items()), match))
         state.after[byte] = found
         return found
 
-    def _from(self, node: int) -> dict[int, list[int]]:
-        edges = self._edges[node]
-        if edges is None:
-            edges = self._edges[node] = {}
-            self._lead(edges, self._places[node])
-        return edges
+    def _beginning(self) -> _Node:
+        return _Node(frozenset((number, 0, b"") for number in range(len(self._forms))), ends=False)
 
-    def _lead(self, edges: dict[int, list[int]], here: _Place) -> None:
-        """Note where each byte leads from a place: on within its element, to the next one, or both."""
+    def _next(self, node: _Node, byte: int) -> _Node | None:
+        if byte not in node.after:
+            if len(node.places) <= _FEW:
+                node.after[byte] = self._node(*self._reached(node.places, byte))
+            else:  # all bytes at once: most will come, and each place is looked at once for all of them
+                node.after = self._all_after(node)
+        return node.after.get(byte)
+
+    def _reached(self, places: Iterable[_Place], byte: int) -> tuple[frozenset[_Place], bool]:
+        """Where this byte leads to from these places, and whether a form ends with it."""
+        reached: set[_Place] = set()
+        complete = False
+        for place in places:
+            for there in self._moves(place, byte):
+                complete |= there is None
+                reached |= {there} if there is not None else set()
+        return frozenset(reached), complete
+
+    def _all_after(self, node: _Node) -> dict[int, _Node | None]:
+        reached: dict[int, set[_Place]] = {}
+        complete: set[int] = set()
+        for place in node.places:
+            for byte in steps(self._forms[place[0]].element(place[1]))[place[2]]:
+                for there in self._moves(place, byte):
+                    if there is None:
+                        complete.add(byte)
+                    else:
+                        reached.setdefault(byte, set()).add(there)
+        every: dict[int, _Node | None] = dict.fromkeys(range(256))
+        return every | {
+            byte: self._node(frozenset(reached.get(byte, ())), byte in complete) for byte in {*reached, *complete}
+        }
+
+    def _moves(self, here: _Place, byte: int) -> Iterator[_Place | None]:
+        """Where a byte leads from one place: on within the element, to the next one, or both; None: the form ends."""
         number, place, so_far = here
         form: Form = self._forms[number]
-        for byte, (ends, goes_on) in steps(form.element(place))[so_far].items():
-            targets = edges.setdefault(byte, [])
-            if ends:
-                targets.append(_END if place == len(form) - 1 else self._node((number, place + 1, b"")))
-            if goes_on:
-                targets.append(self._node((number, place, so_far + bytes([byte]))))
+        ends, goes_on = steps(form.element(place))[so_far].get(byte, (False, False))
+        if ends:
+            yield None if place == len(form) - 1 else (number, place + 1, b"")
+        if goes_on:
+            yield number, place, so_far + bytes([byte])
 
-    def _node(self, place: _Place) -> int:
-        if place not in self._nodes:
-            self._nodes[place] = len(self._edges)
-            self._edges.append(None)
-            self._places.append(place)
-        return self._nodes[place]
+    def _node(self, places: frozenset[_Place], complete: bool) -> _Node | None:
+        if not places and not complete:
+            return None
+        key = (places, complete)
+        return self._nodes.get(key) or self._nodes.setdefault(key, _Node(places, ends=complete))
+
+    def _forget(self) -> None:
+        self._states.clear()
+        self._nodes.clear()
+        self._first = self._beginning()
+        self.root.after.clear()

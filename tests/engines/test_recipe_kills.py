@@ -114,6 +114,14 @@ def test_a_killed_supervisor_is_not_missed(odd: Odd) -> None:
     assert (odd.folder / "begun").read_text() == "x\n"
 
 
+@pytest.mark.parametrize(("does", "says"), [("leave", "exit 0"), ("vanish", "without a report")])
+def test_an_exit_code_of_zero_is_not_enough(odd: Odd, does: str, says: str) -> None:
+    """A source that ends the process in the middle, with the exit code of success, has ingested only a part."""
+    ending = odd.told.wait_ended(odd.start(does).attempt_id)
+    assert (ending.state, says in (ending.error or "")) == (RunState.FAILED, True), ending
+    assert "has ended its process" in (ending.error or "")
+
+
 def test_a_process_that_died_with_its_shim_is_lost(odd: Odd) -> None:
     """Shim and process killed while nobody looked: the run is told FAILED, lost, and does not start again."""
     first = Odd(odd.folder, odd.home)

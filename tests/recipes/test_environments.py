@@ -93,6 +93,8 @@ def test_what_is_built_is_found_and_built_once(tmp_path: Path, offline: dict[str
     """An environment is whole when it is there, has what was asked for, and is not built a second time."""
     environments = Environments(tmp_path / "environments")
     before = environments.find(NEEDED)
+    half = tmp_path / "environments" / f".{environments.place(NEEDED).name}.12345"
+    half.mkdir(parents=True)  # who built it was killed
     built = environments.build(NEEDED, offline, say=said.append)
     again = environments.build(NEEDED, {}, say=said.append)  # without a uv on its path it could not build
 

@@ -24,8 +24,11 @@ _NOT_NOW: Final = frozenset(
 )
 
 
-def ending_of(end: Exit, directory: Path) -> Ending:
-    """Return the ending that exit record, error, result and log of a run directory add up to."""
+def ending_of(end: Exit, directory: Path, *, reports: bool = False) -> Ending:
+    """Return the ending that exit record, error, result and log of a run directory add up to.
+
+    `reports`: whoever ends well leaves a result. Without one something has ended the process before it was done.
+    """
     at = datetime.fromtimestamp(end.at, UTC)
     result, note = read_result(directory)
     if end.timed_out:
@@ -40,7 +43,7 @@ def ending_of(end: Exit, directory: Path) -> Ending:
         return Ending(
             state=RunState.FAILED, at=at, error=error, detail="could not start", retryable=end.errno in _NOT_NOW
         )
-    if end.code == 0:
+    if end.code == 0 and ((directory / records.RESULT).exists() or not reports):
         if end.leftovers:
             left = "1 process it left behind was" if end.leftovers == 1 else f"{end.leftovers} processes it left were"
             note = "; ".join(filter(None, (note, f"{left} ended")))
@@ -50,6 +53,11 @@ def ending_of(end: Exit, directory: Path) -> Ending:
 
 def _failed(end: Exit, directory: Path, at: datetime, result: Mapping[str, Json], note: str) -> Ending:
     said = records.read(str(directory), records.ERROR) or {}
+    if end.code == 0:
+        error = (
+            "it ended with exit code 0 and without a report: something in it has ended its process before it was done"
+        )
+        return Ending(state=RunState.FAILED, at=at, error=error, detail="no report")
     if end.code is None:
         error = "the process that supervised it was killed, and its exit code is not known"
         return Ending(state=RunState.FAILED, at=at, error=error, detail="lost", result=result)

@@ -37,6 +37,7 @@ class Processes:
         python: str = sys.executable,
         warm_idle: float = 300.0,
         cgroups: bool = True,
+        reports: bool = False,
     ) -> None:
         """Nothing is started here; the first launcher comes with the first run.
 
@@ -47,6 +48,7 @@ class Processes:
             python: the interpreter of the supervising processes, and of Python jobs that name no other.
             warm_idle: seconds after which an idle warm launcher (an interpreter with a job's modules) ends.
             cgroups: use a writable cgroup v2 where there is one.
+            reports: whoever ends well leaves a result; without one the run is FAILED.
         """
         self.home = home.absolute()
         self.ordinary = environment.ordinary(environ, python=python)  #: the variables any process may have
@@ -55,7 +57,7 @@ class Processes:
             folder / "launchers.log", self.ordinary, python=python, warm_idle=warm_idle, cgroups=cgroups
         )
         self._hiding = Hiding()
-        self._supervisor = Supervisor(folder, _Told(watcher, self._hiding), launchers)
+        self._supervisor = Supervisor(folder, _Told(watcher, self._hiding, reports=reports), launchers)
 
     def start(self, order: Order, make: Callable[[Path], Work]) -> str:
         """Start what `make` makes of the run directory, which has the order's files by then; answers its handle.
@@ -121,9 +123,10 @@ class Processes:
 class _Told:
     """Translates what the supervisor tells into what a watcher is told."""
 
-    def __init__(self, watcher: Watcher, hiding: Hiding) -> None:
+    def __init__(self, watcher: Watcher, hiding: Hiding, *, reports: bool) -> None:
         self._watcher = watcher
         self._hiding = hiding
+        self._reports = reports
 
     def running(self, attempt_id: str, handle: str, at: float) -> None:
         self._watcher.running(attempt_id, handle, datetime.fromtimestamp(at, UTC))
@@ -135,7 +138,7 @@ class _Told:
 
     def ended(self, attempt_id: str, directory: str, end: Exit) -> None:
         self._hiding.files(attempt_id, Path(directory))
-        self._watcher.ended(attempt_id, ending_of(end, Path(directory)))
+        self._watcher.ended(attempt_id, ending_of(end, Path(directory), reports=self._reports))
 
 
 def time_limit(order: Order) -> float | None:

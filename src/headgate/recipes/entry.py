@@ -19,6 +19,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
+from headgate.errors import EngineError
 from headgate.recipes import awsing, own, quietly, reporting, targeted, text
 from headgate.supervision import calling, records
 from headgate.supervision.masking import Masker
@@ -89,7 +90,7 @@ def _ingest(
     progress = reporting.Progress(pipeline, os.environ["HEADGATE_PROGRESS"])
     progress.start()
     try:
-        pipeline.run()
+        _run(pipeline)
         code = int(pipeline.pretty_print_summary(warnings_as_failure=False) or 0)
     finally:
         progress.close()
@@ -104,6 +105,16 @@ def _ingest(
         error = reporting.failure_of(result) or "the ingestion ended with failures"
         reporting.leave_error(folder / records.ERROR, error, kind="Failures", retryable=True)
     return code
+
+
+def _run(pipeline: Any) -> None:
+    """Run it. A source that ends the process with a good exit code has not ended the ingestion with one."""
+    try:
+        pipeline.run()
+    except SystemExit as leaving:
+        if leaving.code:
+            raise
+        raise EngineError("something in the recipe has ended its process (exit 0) before it was done") from leaving
 
 
 def fitting_pipeline(config: text.Document, document: text.Document) -> Any:
@@ -177,7 +188,13 @@ def _stopped(_number: int, _frame: object) -> None:
 def _told(error: BaseException) -> str:
     """The error in words. DataHub's own wrap others and have their words already."""
     words = str(error) or type(error).__name__
-    known = type(error).__name__ in {"PipelineInitError", "Invalid", "ConfigurationError", "ModuleNotFoundError"}
+    known = type(error).__name__ in {
+        "PipelineInitError",
+        "Invalid",
+        "ConfigurationError",
+        "ModuleNotFoundError",
+        "EngineError",
+    }
     return words if known else f"{type(error).__name__}: {words}"
 
 

@@ -95,7 +95,7 @@ class Environments:
 
     def find(self, requirements: Sequence[str]) -> str | None:
         """The interpreter that has them; None: it is not built yet. Finding it counts as using it."""
-        place = self._place(requirements)
+        place = self.place(requirements)
         python = place / "bin" / "python"
         if not python.exists():
             return None
@@ -121,12 +121,14 @@ class Environments:
             EngineRefused: these requirements cannot be had together, or there is no uv. EngineUnavailable: it did not
                 work now.
         """
-        place = self._place(requirements)
+        place = self.place(requirements)
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._alone(place.name, say):
             if found := self.find(requirements):
                 return found
             half = place.with_name(f".{place.name}.{os.getpid()}")
+            for left in self._folder.glob(f".{place.name}.*/"):  # its builder was killed: nobody else builds it now
+                shutil.rmtree(left, ignore_errors=True)
             try:
                 self._install(half, requirements, environ, say)
                 (half / "requirements.txt").write_text("".join(f"{one}\n" for one in requirements), "utf-8")
@@ -154,7 +156,8 @@ class Environments:
                 say(f"removed the environment {place.name}, unused for {unused / 86400:g} days")
         return removed
 
-    def _place(self, requirements: Sequence[str]) -> Path:
+    def place(self, requirements: Sequence[str]) -> Path:
+        """The folder for these requirements, built or not."""
         built_for = [sysconfig.get_platform(), sys.version.split()[0], self._python]
         text = "\n".join([*built_for, *sorted(requirements)])
         return self._folder / hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -87,7 +87,9 @@ class RecipeEngine:
         self._server = server
         self._folder = home.absolute() / "environments"
         self._environments = Environments(self._folder, python=python)
-        self._processes = Processes(home, watcher, environ=environ, python=python, warm_idle=warm_idle, cgroups=cgroups)
+        self._processes = Processes(
+            home, watcher, environ=environ, python=python, warm_idle=warm_idle, cgroups=cgroups, reports=True
+        )
 
     def start(self, order: Order) -> str:
         known = self._processes.begun(order)

@@ -37,18 +37,24 @@ def _below(name: str, group: Any) -> Iterator[tuple[str, Any]]:
 
 def _usage(name: str, one: Any) -> str:
     """How it is typed; options that may be left out are in the table below it."""
-    words = [param.metavar or param.name for param in one.params if _is_argument(param)]
+    words = [_word(param) for param in one.params if _is_argument(param) and not param.hidden]
     return " ".join([name, *(["[OPTIONS]"] if len(words) < len(one.params) else []), *words])
 
 
+def _word(param: Any) -> str:
+    """An argument as it is typed: in brackets where it may be left out, with dots where there may be several."""
+    word = str(param.metavar or param.name)
+    return (word if param.required else f"[{word}]") + ("..." if param.nargs < 0 else "")
+
+
 def _options(one: Any) -> list[str]:
-    rows = [_row(param) for param in one.params]
+    rows = [_row(param) for param in one.params if not param.hidden]
     return ["| option | default | meaning |", "| --- | --- | --- |", *rows] if rows else []
 
 
 def _row(param: Any) -> str:
     if _is_argument(param):
-        name = f"`{param.metavar or param.name}`"
+        name = f"`{_word(param)}`"
     else:
         value = "" if param.is_flag else f" {param.metavar or _choices(param.default)}"
         name = ", ".join(f"`{option}{value}`" for option in sorted(param.opts, key=len, reverse=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.main import get_command
@@ -32,6 +32,9 @@ from headgate.cli.commands import (
 )
 from headgate.cli.options import Config
 from headgate.cli.printing import say
+
+
+_WIDEST: Final = 120  #: columns of a help text, where the terminal has as many
 
 
 def command() -> Any:
@@ -64,19 +67,19 @@ def _group(help_text: str) -> typer.Typer:
 def _tree() -> typer.Typer:
     tree = typer.Typer(
         name="headgate", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
     )  # fmt: skip
     tree.callback()(_root)
-    tree.command("demo")(demo.demo)
+    tree.command("demo", short_help="The reference workflow on generated data; then the console.")(demo.demo)
     tree.command("init")(configuring.init)
     tree.command("serve")(serving.serve)
     tree.command("worker")(serving.worker)
-    tree.command("executor")(executor.executor)
+    tree.command("executor", short_help="Carry out DataHub's execution requests.")(executor.executor)
     tree.command("validate")(configuring.validate)
-    tree.command("plan")(configuring.plan)
-    tree.command("apply")(configuring.apply)
-    tree.command("explain")(configuring.explain)
-    tree.command("doctor")(doctor.doctor)
+    tree.command("plan", short_help="What `apply` would change, and nothing done.")(configuring.plan)
+    tree.command("apply", short_help="Make the ledger and AWS Glue what headgate.yaml says.")(configuring.apply)
+    tree.command("explain", short_help="Which job a click on a dataset would start, and why.")(configuring.explain)
+    tree.command("doctor", short_help="Find out why something did not run, and what mends it.")(doctor.doctor)
     tree.command("audit")(audit.audit)
     tree.command("run")(starting.run)
     tree.command("smoke")(smoke.smoke)

@@ -103,7 +103,8 @@ def _ours(
             kind, aim = _read_by(settings, job, environ)
             regular.append(Regular(where, kind, trigger["enabled"], aim, bool(trigger["unless_datahub_schedules"])))
             when = f"{trigger['schedule']} ({trigger['timezone']})"
-            yield _ingests(records, trigger, job, when, f"next at {told(moment(trigger['next_tick']))}")
+            coming = f"next at {told(moment(trigger['next_tick']))}" if trigger["next_tick"] else "nothing is due"
+            yield _ingests(records, trigger, job, when, coming)
 
 
 def _ingests(records: Records, trigger: Doc, job: Doc, when: str, following: str) -> Finding:

@@ -14,7 +14,7 @@ from headgate.cli.printing import Output, note, print_json, print_table, say
 from headgate.cli.times import clock
 from headgate.errors import Invalid
 
-Letters = Annotated[list[str], typer.Argument(metavar="LETTER...", help="The ids of dead letters.")]
+Letters = Annotated[list[str], typer.Argument(metavar="LETTER", help="The ids of dead letters.")]
 
 
 def show_list(*, limit: Limit = 50, output: AsOutput = Output.TABLE, config: Config = None) -> None:

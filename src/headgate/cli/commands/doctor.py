@@ -77,10 +77,10 @@ class Asked:
 def doctor(
     what: Annotated[
         What | None,
-        typer.Argument(metavar="[WHAT]", help="trigger NAME, s3, aws, datahub, or done. Default: all but done."),
+        typer.Argument(metavar="WHAT", help="trigger NAME, s3, aws, datahub, or done. Default: all but done."),
     ] = None,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The trigger's name.", autocompletion=completion.triggers)
+        str | None, typer.Argument(metavar="NAME", help="The trigger's name.", autocompletion=completion.triggers)
     ] = None,
     *,
     crontab: Annotated[

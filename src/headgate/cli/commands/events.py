@@ -46,7 +46,7 @@ def show_list(
 
 
 def replay(
-    events: Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help="The ids of events.")] = None,
+    events: Annotated[list[str] | None, typer.Argument(metavar="EVENT", help="The ids of events.")] = None,
     *,
     prefix: Prefix = None,
     since: Since = None,

@@ -14,7 +14,7 @@ from headgate.errors import Conflict, Unavailable
 
 def glue(
     name: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Jobs and triggers; all there are without a name.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Jobs and triggers; all there are without a name.")
     ] = None,
     region: Annotated[
         str, typer.Option("--region", metavar="REGION", help="By default the one that AWS's own settings name.")

@@ -22,7 +22,7 @@ from headgate.errors import Invalid, MalformedEvent, UnconvertibleEvent
 LONGEST: Final = 256 * 2**20
 
 File = Annotated[
-    Path | None, typer.Argument(metavar="[FILE]", help="One event, a list, or one a line. Default: standard input.")
+    Path | None, typer.Argument(metavar="FILE", help="One event, a list, or one a line. Default: standard input.")
 ]
 AsServed = Annotated[
     bool, typer.Option("--as-served", help="By the settings of the endpoint, not by the defaults of DataHub's library.")

@@ -18,7 +18,7 @@ from headgate.errors import Invalid, NotFound
 
 def run(
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="A job's name.", autocompletion=completion.jobs)
+        str | None, typer.Argument(metavar="JOB", help="A job's name.", autocompletion=completion.jobs)
     ] = None,
     *,
     dataset: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from served import PROJECT, World, serving
+from served import PROJECT, World, serving, until
 
 from headgate.runtime.access_keys import AccessKeys
 
@@ -252,3 +253,30 @@ def test_functions_are_listed_in_pages(tmp_path: Path) -> None:
     assert [(one.status_code, one.headers["x-amzn-errortype"]) for one in wrong] == (
         [(400, "InvalidParameterValueException")] * 3
     )
+
+
+def test_an_invocation_that_a_stop_cuts_off_is_answered_in_lambdas_form(open_to_all: World) -> None:
+    """503, which SDKs send again; what runs goes on, and the same call finds it."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def cut_off() -> None:
+        headers = [(b"host", b"localhost"), (b"amz-sdk-invocation-id", b"once")]
+        scope = {"type": "http", "method": "POST", "path": INVOKE, "query_string": b"", "headers": headers}
+        task = asyncio.ensure_future(open_to_all.port(scope, receive, send))
+        await asyncio.to_thread(until, lambda: open_to_all.claimed, "the run is claimed")
+        task.cancel()
+        await asyncio.wait([task], timeout=30)
+
+    asyncio.run(cut_off())
+    start, body = sent
+    [run] = open_to_all.ledger.runs().items
+
+    assert (start["status"], json.loads(body["body"])["Type"]) == (503, "Service")
+    assert (b"x-amzn-errortype", b"ServiceException") in start["headers"]
+    assert run.ended_at is None

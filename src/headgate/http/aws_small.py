@@ -86,6 +86,10 @@ class SmallAws:
         except HeadgateError as error:
             fault = _fault(error)
             status, text, more = _lambda_fault(fault) if is_lambda else _s3_fault(fault, request)
+        except asyncio.CancelledError:
+            # the server stops. What runs goes on, and the next server answers whoever asks again, as SDKs do
+            fault = Fault("ServiceException", "the server is stopping; the same call sent again finds its answer", 503)
+            status, text, more = _lambda_fault(fault) if is_lambda else _s3_fault(fault, request)
         except Exception:  # noqa: BLE001 - a bug is answered in AWS's form too; the log has it
             _log.exception("an AWS call failed", path=scope["path"])
             fault = Fault("ServiceException", "the call failed by a defect of the server; its log says why", 500)

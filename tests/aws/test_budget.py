@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headgate.aws.budget import Budget
+from headgate.aws.budget import Budget, Rests
 
 
 class Clock:
@@ -44,3 +44,20 @@ def test_a_throttle_halves_the_rate_and_it_comes_back_slowly() -> None:
     assert budget.rate == pytest.approx(0.2)
     calls_in(budget, clock, 3600)
     assert budget.rate == pytest.approx(8)
+
+
+def test_a_place_that_is_silent_is_left_alone_longer_and_longer() -> None:
+    """Each silence doubles the rest, up to the longest; an answer ends it; places do not share it."""
+    now = [100.0]
+    rests = Rests(first=1.0, longest=4.0, clock=lambda: now[0])
+    given: list[float] = []
+    for _ in range(4):
+        rests.silent("here")
+        given.append(rests.left("here"))
+        now[0] += rests.left("here")
+        assert rests.left("here") == 0.0
+    rests.answered("here")
+    rests.silent("here")
+
+    assert given == [1.0, 2.0, 4.0, 4.0]
+    assert (rests.left("here"), rests.left("there")) == (1.0, 0.0)

@@ -159,14 +159,14 @@ def test_logs_that_may_not_be_read_are_said_once(
 
 def test_a_start_that_was_killed_is_given_time_to_show(engine: GlueEngine, fake_aws: FakeAws, tmp_path: Path) -> None:
     """A server killed as it asked for the start left no answer; the next one waits for what Glue does not show yet."""
-    fake_aws.lag = 0.15
+    fake_aws.lag = 3600
     asked = order({"job_name": "lasts"})
     home = tmp_path / "of the killed"
     killed = GlueEngine(home, Recorder(), quickest=3600)
     handle = killed.start(asked)
     killed.close()
     (home / "logs" / asked.attempt_id / "far").unlink()  # it was killed before it could note the answer
-    following = GlueEngine(home, Recorder(), quickest=0.02, doubt=5)
+    following = GlueEngine(home, Recorder(), quickest=0.02, doubt=3600)
     found: list[str] = []
 
     def start() -> bool:
@@ -178,6 +178,7 @@ def test_a_start_that_was_killed_is_given_time_to_show(engine: GlueEngine, fake_
 
     try:
         assert not start(), "it did not wait"
+        fake_aws.runs[handle].shown_after = 0.0
         until(start, "the run to be found")
     finally:
         following.close()

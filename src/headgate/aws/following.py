@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from headgate.aws.budget import Budget
+from headgate.aws.budget import Budget, Rests
 from headgate.aws.faults import Fault, FaultKind
 from headgate.aws.files import RunFiles
 from headgate.errors import EngineError, EngineInDoubt, EngineUnavailable
@@ -59,6 +59,10 @@ class Far(Protocol):
 
     def find(self, order: Order) -> str | Fault | None:
         """The handle of what was started of this attempt, where nobody here knows it."""
+        ...
+
+    def where(self, order: Order) -> str:
+        """A name for where it runs: what runs at one place is silent together."""
         ...
 
     def look(self, order: Order, handle: str) -> Looked | Fault: ...
@@ -120,6 +124,7 @@ class Follower:
         self._slowest = slowest
         self._patience = patience
         self._budget = Budget(rate=rate, burst=burst)
+        self._rests = Rests(first=quickest, longest=_LONGEST_PAUSE)
         self._changed = threading.Condition()
         self._followed: dict[str, _Followed] = {}
         self._by_handle: dict[str, str] = {}
@@ -301,6 +306,12 @@ class Follower:
         return one.over or one.due != due or (one.starting > 0 and not one.handle)
 
     def _look(self, one: _Followed) -> None:
+        rest = self._rests.left(self._far.where(one.order))
+        if rest > 0:
+            self._budget.spare()
+            with self._changed:
+                self._plan(one, rest)
+            return None
         if not one.handle:
             found = self._far.find(one.order)
             if isinstance(found, Fault):
@@ -317,6 +328,7 @@ class Follower:
         if isinstance(seen, Fault):
             return self._missing(one) if seen.kind is FaultKind.MISSING else self._trouble(one, seen)
         one.failures, one.missing_since, self.problem = 0, None, None
+        self._rests.answered(self._far.where(one.order))
         self._far.follow(one.order, one.handle, seen)
         return self._take(one, seen)
 
@@ -371,6 +383,8 @@ class Follower:
         """The far side does not answer as it should: what runs, runs on, and is looked at again."""
         if fault.kind is FaultKind.THROTTLED:
             self._budget.throttled()
+        if not fault.answered:
+            self._rests.silent(self._far.where(one.order))
         self._again(one, str(fault), fault.code, least=fault.wait)
 
     def _again(self, one: _Followed, why: str, word: str, *, least: float = 0.0) -> None:

@@ -137,6 +137,10 @@ class _JobRuns:
             return None if found.kind is FaultKind.MISSING else found
         return str(found["Id"]) if found is not None else None
 
+    def where(self, order: Order) -> str:
+        place = self._place(order)
+        return f"{place.region} {place.role_arn}"
+
     def search(self, order: Order, place: Place) -> dict[str, Any] | Fault | None:
         """Look through the job's runs, newest first, for the one that carries the attempt's id."""
         name = job_of(order)

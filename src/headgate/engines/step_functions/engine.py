@@ -155,6 +155,11 @@ class _Executions:
         except EngineRefused:  # the job was deleted or changed meanwhile
             return None
 
+    def where(self, order: Order) -> str:
+        target = order.job.target
+        arn = str(target.get("state_machine_arn") or order.run.external_id or "")
+        return f"{arn.split(':')[3] if arn.count(':') > 3 else ''} {target.get('role_arn') or ''}"
+
     def look(self, order: Order, handle: str) -> Looked | Fault:
         said = self._clients.call(
             self._seen_from(order, handle), "stepfunctions", "describe_execution",

@@ -37,9 +37,7 @@ def of_disk(home: Path) -> list[str]:
 def of_engines(engines: Mapping[str, Engine]) -> list[str]:
     """What keeps engines from starting runs, which wait; and from seeing how those do that run: they run on."""
     found = ((name, getattr(engine, "problem", None)) for name, engine in engines.items())
-    said = [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
-    waits = ((name, getattr(engine, "hindered", None)) for name, engine in engines.items())
-    return said + [f"engine {name}: runs wait, as they cannot start now ({why})" for name, why in waits if why]
+    return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
 
 
 def of_starts(put_off: Mapping[str, int]) -> list[str]:

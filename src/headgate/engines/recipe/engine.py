@@ -79,7 +79,6 @@ class RecipeEngine:
             cgroups: use a writable cgroup v2 where there is one.
             log_limit: how many bytes of a log are kept, beside its end, where the job says nothing else; None: all.
         """
-        self.hindered: str | None = None  #: why the run that was asked for last has to wait
         self._project = project.absolute()
         self._environ = environ
         self._log_limit = log_limit
@@ -107,9 +106,7 @@ class RecipeEngine:
         except (Invalid, NotFound, Forbidden, CannotUnseal) as error:
             raise EngineRefused(f"job {order.job.name!r} cannot start: {error}") from error
         except Unavailable as error:
-            self.hindered = str(error)
             raise EngineUnavailable(f"job {order.job.name!r} cannot start now: {error}") from error
-        self.hindered = None
         given = handed(document, target, found, environ=self._environ, server=self._server)
         wanted = _Wanted(target, document, given, needed, found.mixed)
         return self._processes.start(order, lambda directory: self._work(order, directory, wanted))

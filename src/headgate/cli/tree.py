@@ -33,7 +33,6 @@ from headgate.cli.commands import (
 from headgate.cli.options import Config
 from headgate.cli.printing import say
 
-
 _WIDEST: Final = 120  #: columns of a help text, where the terminal has as many
 
 

@@ -215,6 +215,13 @@ def test_a_role_is_tried(aws: FakeAws) -> None:
     assert (tried.verdict, "role/r" in tried.message) == (Verdict.DENIED, True)
 
 
+def test_half_a_pair_of_keys_is_none(aws: FakeAws) -> None:
+    """As DataHub takes it: it signs in as the environment does, and so do we."""
+    half = {"source": {"type": "glue", "config": {"aws_region": "eu-west-1", "aws_secret_access_key": "half"}}}
+
+    assert try_aws(half, environ={}).verdict is Verdict.OK
+
+
 def test_aws_is_not_there(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody at the endpoint is refused; no such endpoint is DNS; no keys at all are none."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

@@ -245,11 +245,9 @@ def _aws_calls(
     config: Mapping[str, Any], types: list[str], environ: Mapping[str, str], patience: float
 ) -> Iterator[tuple[str, Any]]:
     session, configuring = load()
-    given = {
-        name: str(config[name])
-        for name in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-        if config.get(name)
-    }
+    pair = ("aws_access_key_id", "aws_secret_access_key")
+    whole = all(config.get(name) for name in pair)  # of a half DataHub makes no use, and botocore can not
+    given = {name: str(config[name]) for name in (*pair, "aws_session_token") if whole and config.get(name)}
     region = str(config.get("aws_region") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "")
     quick = configuring.Config(connect_timeout=patience, read_timeout=patience, retries={"total_max_attempts": 1})
 

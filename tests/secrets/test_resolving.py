@@ -45,7 +45,7 @@ def test_what_nobody_has_is_named_with_where_it_was_looked_for() -> None:
 def test_an_empty_value_is_none() -> None:
     """The next provider is asked; with none after it the run fails by the name, and no empty password is sent."""
     assert Secrets([Played({"A": ""}), Played({"A": "a2"})]).resolve(["A"]) == {"A": "a2"}
-    with pytest.raises(MissingSecrets, match="no secret A"):
+    with pytest.raises(MissingSecrets, match=r"no secret A; looked in a play \(1\) \(where A is empty\)"):
         Secrets([Played({"A": ""})]).resolve(["A"])
 
 

@@ -35,7 +35,7 @@ def of_disk(home: Path) -> list[str]:
 
 
 def of_engines(engines: Mapping[str, Engine]) -> list[str]:
-    """What keeps engines from starting runs, which wait; and from seeing how those do that run: they run on."""
+    """What keeps engines from seeing how their runs do: those run on, and nobody hears of their ends."""
     found = ((name, getattr(engine, "problem", None)) for name, engine in engines.items())
     return [f"engine {name}: its runs cannot be looked at now ({why})" for name, why in found if why]
 

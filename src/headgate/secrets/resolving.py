@@ -112,7 +112,7 @@ class Secrets:
         places: dict[str, str] = {}
         mixed: list[str] = []
         blank: dict[str, str] = {}  #: by name, where it is empty on purpose
-        looked: list[tuple[Provider, list[str]]] = []
+        looked: list[tuple[Provider, list[str]]] = []  #: who was asked, and what is empty there
         for provider in self._providers:
             missing = [name for name in wanted if name not in values]
             if not missing:
@@ -131,13 +131,18 @@ class Secrets:
             values.update((name, found[name]) for name in here)
             places.update((name, provider.where([name])) for name in here)
             mixed += here if provider.mixed else []
-            looked.append((provider, missing))
+            looked.append((provider, sorted(given.keys() - found)))
         values.update((name, "") for name in blank if name not in values)
         places = {**blank, **places}
         missing = [name for name in wanted if name not in values]
         if missing:
-            raise MissingSecrets(missing, [provider.where(missing) for provider, _ in looked])
+            raise MissingSecrets(missing, [_looked(provider, missing, empty) for provider, empty in looked])
         return Values(values, places, mixed=mixed)
+
+
+def _looked(provider: Provider, missing: Sequence[str], empty: Sequence[str]) -> str:
+    hollow = [name for name in missing if name in empty]
+    return provider.where(missing) + (f" (where {', '.join(hollow)} is empty)" if hollow else "")
 
 
 def check_name(name: str) -> str:

@@ -230,6 +230,12 @@ def test_a_run_is_named_as_far_as_it_is_the_only_one(project: Project) -> None:
     assert "there is no run of the job 'long'" in project.fails(1, "runs", "show", "long")
 
 
+def test_what_is_told_steers_no_terminal(project: Project) -> None:
+    """A name with control characters in it is repeated by an error with these made visible."""
+    done = project.type("runs", "show", "jr_\x1b[31mred")
+    assert (done.code, "\x1b" in done.err, "x1b[31mred" in done.err) == (1, False, True)
+
+
 def test_a_list_of_nothing_says_whether_the_name_is_wrong(project: Project) -> None:
     """A job or trigger that nobody has is told with the near one; one that never ran has no runs that fit."""
     assert project.ok("runs", "list", "--job", "long") == "No runs fit.\n"

@@ -53,7 +53,7 @@ def test_what_is_wrong_is_told_with_its_place(project: Project) -> None:
     assert "hunter2" not in done.out + done.err
     assert (said["source.config.password"]["line"], said["source.config.password"]["severity"]) == (3, "error")
     assert "did you mean 'file'" in said["source.type"]["message"]
-    assert "NOWHERE" in said[""]["message"]
+    assert ("NOWHERE" in said["source.config.path"]["message"], said["source.config.path"]["line"]) == (True, 3)
     assert said["sink.config.server"]["message"].startswith("refused: 127.0.0.1 is there")
     assert {one["file"] for one in found} == {"bad.yml"}
 

@@ -99,9 +99,10 @@ def _tell(error: BaseException) -> ExitCode:
     if os.environ.get(DEBUG) == "1":
         raise error
     if text := message(error):
-        from headgate.secrets import known  # noqa: PLC0415 - only who fails needs it
+        from headgate.cli.printing import visible  # noqa: PLC0415 - only who fails needs it
+        from headgate.secrets import known  # noqa: PLC0415 - as above
 
-        sys.stderr.write(known.mask(f"headgate: {text}\n"))
+        sys.stderr.write(visible(known.mask(f"headgate: {text}\n")))
     return code_of(error)
 
 

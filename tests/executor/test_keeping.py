@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def test_a_request_is_written_once(kept: Kept) -> None:
     assert kept.accept(request()) == 1
     assert kept.accept(request(), request("urn:li:dataHubExecutionRequest:two", "other")) == 1
     assert (kept.due(), kept.due("other")) == ([URN], ["urn:li:dataHubExecutionRequest:two"])
+
+
+def test_one_source_does_not_stand_before_all_others(kept: Kept) -> None:
+    """Asked for many times, it fills no more than its share; one that is cancelled is seen at once, however late."""
+    urns = [f"{URN}{number:02}" for number in range(20)]
+    kept.accept(*(request(urn) for urn in urns))
+    kept.accept(replace(request("urn:li:dataHubExecutionRequest:z"), job="ingestion:other"))
+    kept.kill(urns[-1])
+    found = kept.ledger.read(lambda connection: executions.due(connection, "default", time.time(), 100))
+    due = [one.request.urn for one in found]
+    assert due[:3] == [urns[19], urns[0], "urn:li:dataHubExecutionRequest:z"]
+    assert due[3:] == urns[1 : executions.MOST_OF_A_JOB]
 
 
 def test_a_request_has_one_run(kept: Kept) -> None:

@@ -24,6 +24,7 @@ from headgate.model import Json, Run, RunId
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _IDENTITY = "identity"
+MOST_OF_A_JOB = 10  #: requests of one job that are looked at: as many as may run at once, of any
 _TABLE = schema.execution_request
 _ONE = sa.select(_TABLE).where(_TABLE.c.urn == bindparam("urn"))
 
@@ -107,11 +108,22 @@ def postpone(batch: Batch, urn: str, why: str, not_before: float) -> None:
 
 
 def due(connection: Connection, executor: str, now: float, most: int) -> list[Kept]:
-    """The requests that wait to be taken, the oldest first."""
-    statement = (
-        sa.select(_TABLE)
+    """The requests that wait to be taken: the cancelled ones, then the oldest of every job, then the next oldest.
+
+    A source that is asked for five hundred times must not stand before all others, whose turns it could not use.
+    """
+    oldest = (_TABLE.c.received_at, _TABLE.c.requested_at, _TABLE.c.urn)
+    place = sa.func.row_number().over(partition_by=_TABLE.c.job, order_by=oldest).label("place")
+    waiting = (
+        sa.select(_TABLE, place)
         .where(_TABLE.c.executor == executor, _TABLE.c.state == Stage.NEW.value, _TABLE.c.not_before <= now)
-        .order_by(_TABLE.c.received_at, _TABLE.c.requested_at, _TABLE.c.urn)
+        .subquery()
+    )
+    found = waiting.c
+    statement = (
+        sa.select(waiting)
+        .where(sa.or_(found.killed_by.is_not(None), found.place <= MOST_OF_A_JOB))
+        .order_by(found.killed_by.is_(None), found.place, found.received_at, found.requested_at, found.urn)
         .limit(most)
     )
     return [_kept(row) for row in connection.execute(statement)]

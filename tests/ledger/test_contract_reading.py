@@ -78,7 +78,7 @@ def test_a_beginning_that_fits_several_or_none_is_not_found(ledger: Replica) -> 
     ledger.sql("update run set id = :new where id = :old", new="jr_" + "ab" * 32, old=one.id)
     ledger.sql("update run set id = :new where id = :old", new="jr_" + "ab" * 31 + "ff", old=other.id)
     assert ledger.run("jr_" + "ab" * 31 + "f").id.endswith("ff")
-    with pytest.raises(NotFound, match="several begin like that"):
+    with pytest.raises(NotFound, match="several ids begin like that"):
         ledger.run("jr_abab")
     for name in ("jr_abb", "jr_", "nothing", "jr_abab_attempt_x%"):
         with pytest.raises(NotFound):

@@ -24,10 +24,10 @@ BREAKS: Final = {
     "siblings": ("doors/schedule.py", "import headgate.doors.object_events"),
     "acyclic": ("ledger/schema.py", "import headgate.ledger.store"),
     "plain-middle": ("flow/accept.py", "import httpx"),
-    "sql": ("gate.py", "import sqlalchemy"),
+    "sql": ("gate/gate.py", "import sqlalchemy"),
     "web": ("runtime/sweep.py", "import starlette.requests"),
     "lean-server": ("supervision/records.py", "import pyarrow"),
-    "glue-source": ("gate.py", "import headgate.glue_source"),
+    "glue-source": ("gate/gate.py", "import headgate.glue_source"),
     "lake": ("lake/ingest.py", "import headgate.supervision.logs"),
     "lambda": ("aws_lambda/messages.py", "import msgspec"),
 }

@@ -255,7 +255,7 @@ def test_a_database_that_cannot_be_listed_is_a_warning(tmp_path: Path) -> None:
 
 def test_databases_that_cannot_be_listed_are_one_failure_in_plain_words(tmp_path: Path) -> None:
     """Theirs fails as well, by an exception that it did not expect."""
-    with glue({"own": {}}, {}, lambda operation, *_: "denied" if operation == "GetDatabases" else None):
+    with glue({"own": {}}, {}, lambda operation, _, __: "denied" if operation == "GetDatabases" else None):
         stock, own = (ingest(kind, tmp_path / "out.json")[1] for kind in (STOCK, OURS))
 
     assert [len(one.source.get_report().failures) for one in (stock, own)] == [1, 1]

@@ -66,20 +66,20 @@ class NotFound(HeadgateError):
 
 
 class MissingSecrets(NotFound):
-    """No provider has a secret of these names. `looked` says where it was looked for, in the order of the providers.
+    """No provider has a value of these names. `looked` says where it was looked for, in the order of the providers.
 
     `messages` are the words that whoever needs them has for their being missing, by name.
     """
 
     def __init__(self, names: Sequence[str], looked: Sequence[str], messages: Mapping[str, str] | None = None) -> None:
-        what = "secret" if len(names) == 1 else "secrets"
-        verb = "is" if len(names) == 1 else "are"
         where = "; looked in " + ", ".join(looked) if looked else "; no provider is configured (secrets.providers)"
         said = [f"{name} ({messages[name]})" if messages and name in messages else name for name in names]
         HeadgateError.__init__(
-            self, f"there {verb} no {what} {', '.join(said)}{where}; set it with `headgate secrets set {names[0]}`"
+            self,
+            f"there is no value for {', '.join(said)}{where}; set a secret with `headgate secrets set {names[0]}`,"
+            " anything else in the environment",
         )
-        self.what = what
+        self.what = "value for"
         self.name = names[0]
         self.names = tuple(names)
         self.looked = tuple(looked)

@@ -20,6 +20,9 @@ def test_a_recipe_is_run_as_it_is(project: Project) -> None:
         "ingestion:tables", "recipe", "SUCCEEDED", 2,
     )  # fmt: skip
     assert run["cause"]["reason"] == "try"
+    shown = project.type("runs", "show", run["id"]).out
+    assert "records: 2" in shown
+    assert "(whole with -o json)" in shown, "a report is pages long"
     assert len(json.loads((project.folder / "out.json").read_text("utf-8"))) == 2
 
 

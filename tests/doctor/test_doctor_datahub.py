@@ -246,7 +246,7 @@ def test_a_schedule_whose_last_run_failed_is_a_finding(tmp_path: Path) -> None:
     """With its error and its last success; runs for some tables say nothing of it, and a success ends it."""
     with made(tmp_path, None) as here:
         here.ended(here.started("glue-metadata"))
-        here.ended(here.started("glue-metadata"), RunState.FAILED, "there is no secret\nGMS_URL")
+        here.ended(here.started("glue-metadata"), RunState.FAILED, "there is no value for\nGMS_URL")
         here.ended(here.taken(here.gate.start("glue-metadata", arguments={"--tables": "a.b"}, actor="")))
         found = look(here, None)[0]
         here.ended(here.started("glue-metadata"))
@@ -254,7 +254,7 @@ def test_a_schedule_whose_last_run_failed_is_a_finding(tmp_path: Path) -> None:
 
     assert found.rank is Rank.LIKELY
     assert found.what.endswith("cron(0 0/6 * * ? *) (UTC), and its last run ended FAILED")
-    assert "there is no secret GMS_URL" in found.evidence
+    assert "there is no value for GMS_URL" in found.evidence
     assert "last success: 20" in found.evidence
     assert found.mend.startswith("headgate runs show jr_")
     assert {one.rank for one in after} == {Rank.NOTE}

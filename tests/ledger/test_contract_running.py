@@ -372,7 +372,7 @@ def test_a_run_between_attempts_is_stopped_at_once(ledger: Replica) -> None:
 def test_a_run_under_way_is_stopping_until_its_engine_has_ended_it(
     ledger: Replica, running: bool, told: RunState, ends: RunState
 ) -> None:
-    """STOPPING, its engine asked once it is durable; the end is what the engine really saw, and no retry."""
+    """STOPPING, its engine asked once it is durable; the end is what the engine really saw. No retry; who, and why."""
     ledger.declare([job("a", max_retries=3)])
     ledger.ask("a")
     (run,) = ledger.taken()
@@ -386,6 +386,7 @@ def test_a_run_under_way_is_stopping_until_its_engine_has_ended_it(
 
     assert ledger.end(run, told) is ends
     assert ends in NEXT[RunState.STOPPING]
+    assert ledger.run(run).detail == ("stop asked for by ann: enough" if ends is RunState.STOPPED else "")
 
 
 def test_a_run_past_its_limit_ends_timeout_and_is_not_tried_again(ledger: Replica) -> None:

@@ -93,7 +93,7 @@ def test_a_few_lines_that_mean_billions_are_refused(merge: str) -> None:
 def test_a_missing_value_has_its_message() -> None:
     """`${NAME:?message}`: who has no value for it is told the message, whoever was asked for the value."""
     document = {"a": "x ${GONE:?ask ${WHO:?us}} ${B:-1}", "b": ["${GONE}", "${OTHER}"]}
-    with pytest.raises(MissingSecrets, match=r"no secrets GONE \(ask \$\{WHO\}\), OTHER; looked in the environment"):
+    with pytest.raises(MissingSecrets, match=r"no value for GONE \(ask \$\{WHO\}\), OTHER; looked in the environment"):
         values.values_of({"b": ["${GONE:?ask ${WHO}}", "${OTHER}"]}, values.Environment({"WHO": "Ann"}), foreign=False)
     assert text.messages(document) == {"GONE": "ask ${WHO}", "WHO": "us"}
     assert text.where(document, "OTHER") == "b.1"

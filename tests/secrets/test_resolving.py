@@ -38,14 +38,15 @@ def test_what_nobody_has_is_named_with_where_it_was_looked_for() -> None:
 
     assert told.value.names == ("B", "C")
     assert str(told.value) == (
-        "there are no secrets B, C; looked in one (2), two (2); set it with `headgate secrets set B`"
+        "there is no value for B, C; looked in one (2), two (2); set a secret with `headgate secrets set B`,"
+        " anything else in the environment"
     )
 
 
 def test_an_empty_value_is_none() -> None:
     """The next provider is asked; with none after it the run fails by the name, and no empty password is sent."""
     assert Secrets([Played({"A": ""}), Played({"A": "a2"})]).resolve(["A"]) == {"A": "a2"}
-    with pytest.raises(MissingSecrets, match=r"no secret A; looked in a play \(1\) \(where A is empty\)"):
+    with pytest.raises(MissingSecrets, match=r"no value for A; looked in a play \(1\) \(where A is empty\)"):
         Secrets([Played({"A": ""})]).resolve(["A"])
 
 

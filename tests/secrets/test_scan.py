@@ -229,7 +229,7 @@ def test_a_missing_secret_fails_the_run_by_name(leaky: Project) -> None:
         found = client.get(f"{API}/runs/{run}").json()
 
     assert (found["state"], found["detail"], found["attempt"]) == ("FAILED", "secret_missing", 0)
-    assert "there is no secret" in found["error"]
+    assert "there is no value for" in found["error"]
     for text in ("NOT_THERE", "our own store", "mounted/NOT_THERE", "the environment", "DataHub's secrets"):
         assert text in found["error"], text
     assert [text for text in SECRETS.values() if held(text, json.dumps(found))] == []

@@ -39,7 +39,9 @@ def after(
     if state not in NEXT[run.state]:
         state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FAILED
     error = ending.error or (_timed_out(run) if state is RunState.TIMEOUT else None)
-    return Over(state, ending.detail, error)
+    # who asked for the stop, and why, is what a stopped run has to say
+    asked = run.detail if state is RunState.STOPPED and run.state is RunState.STOPPING else ""
+    return Over(state, ending.detail or asked, error)
 
 
 def _timed_out(run: Run) -> str:

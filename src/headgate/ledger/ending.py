@@ -162,7 +162,8 @@ class Endings:
             self._over(row, _as_run(row))
             self.write()
         elif state is not RunState.STOPPING:
-            detail = "timeout" if timed_out else f"stop asked for by {wanted.actor}"
+            why = f": {wanted.reason}" if wanted.reason else ""
+            detail = "timeout" if timed_out else f"stop asked for by {wanted.actor}{why}"
             row.update(state=RunState.STOPPING.value, stop_reason=wanted.reason or "stop", detail=detail)
             connection.execute(
                 _STOPPING, {"b_seq": row["seq"], "b_reason": row["stop_reason"], "b_detail": row["detail"]}

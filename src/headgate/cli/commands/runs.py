@@ -13,12 +13,13 @@ import typer
 from headgate.cli import chain, completion, logs, progress, session
 from headgate.cli.client import Client, Doc, RunsWanted
 from headgate.cli.options import AsOutput, Config, Limit, Reason, RunName, RunOrJob, Wait
-from headgate.cli.printing import Output, note, print_fields, print_json, print_table, say, short
+from headgate.cli.printing import Output, cell, note, print_fields, print_json, print_table, say, short
 from headgate.cli.times import clock, seconds, span
 from headgate.errors import NotFound
 
 #: Seconds between two looks at a log that is followed.
 _LOOK = 0.2
+_BRIEF = 200  #: characters of a value in a result
 
 
 class Origin(StrEnum):
@@ -184,6 +185,12 @@ def _by(run: Doc) -> str:
     return str(cause["trigger"] or cause["actor"] or "")
 
 
+def _brief(value: object) -> str:
+    """A report of DataHub's is pages long: its beginning is shown, and where the whole is."""
+    text = cell(value)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]} … (whole with -o json)"
+
+
 def _print_run(run: Doc) -> None:
     cause = run["cause"]
     print_fields(
@@ -205,7 +212,7 @@ def _print_run(run: Doc) -> None:
             "external id": run["external_id"],
             "arguments": "\n".join(f"{key}={value}" for key, value in run["arguments"].items()),
             "progress": None if run["result"] else run["progress"],
-            "result": "\n".join(f"{key}: {value}" for key, value in run["result"].items()),
+            "result": "\n".join(f"{key}: {_brief(value)}" for key, value in run["result"].items()),
         }
     )
     if len(run["attempts"]) > 1:

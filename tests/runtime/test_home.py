@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_a_home_is_held_by_one_of_a_role(tmp_path: Path, held: str, wanted: str,
                 HomeLock(tmp_path, wanted)
         process.kill()
     HomeLock(tmp_path, wanted).release()
+
+
+def test_a_home_that_is_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """A command that comes while another one writes is served after it."""
+    with _holder(tmp_path, "all") as process:
+        ends = threading.Timer(0.2, process.kill)
+        ends.start()
+        HomeLock(tmp_path, patience=30).release()
+        ends.join()
 
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -99,17 +99,18 @@ class App:
     def build(settings: Settings, *, worker: bool, doors: bool) -> App:
         return App(settings, worker=worker, doors=doors)
 
-    def start(self, *, role: str = "all", declare: bool = True) -> None:
+    def start(self, *, role: str = "all", declare: bool = True, patience: float = 0.0) -> None:
         """Open the ledger, take up what was left, and begin.
 
         `declare`: put in force what headgate.yaml declares, but for drift. Not so for a command that applies it itself.
+        `patience`: for so many seconds another process that holds this home is waited for.
 
         Raises:
             InUse: another process holds this home. LedgerUnavailable: the database cannot be used.
         """
         try:
             if self.ledger.on_sqlite:
-                self._lock = HomeLock(self.settings.home, role)
+                self._lock = HomeLock(self.settings.home, role, patience=patience)
                 self.ledger.alone = role == "all"
             else:
                 make_home(self.settings.home)

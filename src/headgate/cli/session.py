@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Who does what is done here without a server: loopback needs no other name.
 ACTOR = "urn:li:corpuser:local"
+#: Seconds for which another command that writes is waited for; most take one.
+_PATIENCE = 5.0
 
 
 def settings(config: Path | None) -> Settings:
@@ -69,7 +71,7 @@ def writing(settings: Settings, *, working: bool = False, declare: bool = True) 
 
     app = App.build(settings, worker=working, doors=False)
     try:
-        app.start(declare=declare)
+        app.start(declare=declare, patience=_PATIENCE)
     except InUse as error:
         raise InUse(
             f"{settings.home} is held by another headgate command, or by a server that does not answer;"

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from headgate.errors import InUse, Unavailable
 
 LOCK = "lock"
 SERVER = "server.json"
+_AGAIN = 0.05  #: seconds between looks at a lock that is waited for
 
 
 class HomeLock:
@@ -24,21 +26,32 @@ class HomeLock:
 
     _BYTES: ClassVar = {"all": (0, 2), "doors": (0, 1), "runs": (1, 1)}
 
-    def __init__(self, home: Path, role: str = "all") -> None:
-        """Take it. Raises InUse when another process has it, Unavailable when the folder cannot be written."""
+    def __init__(self, home: Path, role: str = "all", *, patience: float = 0.0) -> None:
+        """Take it. Raises InUse when another process has it, Unavailable when the folder cannot be written.
+
+        `patience`: for so many seconds it is waited for, as one does for a command that has it for a moment.
+        """
         start, length = self._BYTES[role]
         make_home(home)
         try:
             self._fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _not_writable(home, error) from error
+        until = time.monotonic() + patience
+        while not self._take(length, start):
+            if time.monotonic() >= until:
+                os.close(self._fd)
+                raise InUse(
+                    f"{home} is in use by another Headgate process; stop that one, or reach it with HEADGATE_URL"
+                )
+            time.sleep(_AGAIN)
+
+    def _take(self, length: int, start: int) -> bool:
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-        except OSError as error:
-            os.close(self._fd)
-            raise InUse(
-                f"{home} is in use by another Headgate process; stop that one, or reach it with HEADGATE_URL"
-            ) from error
+        except OSError:
+            return False
+        return True
 
     def release(self) -> None:
         os.close(self._fd)

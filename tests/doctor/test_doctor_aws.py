@@ -88,7 +88,8 @@ def moto_url() -> Iterator[str]:
             FunctionName="polygon-lambda", Runtime="python3.11", Role=role, Handler="m.h",
             Code={"ZipFile": packed.getvalue()},
         )  # fmt: skip
-        made["glue"].create_job(Name="nightly", Role=role, Command={"Name": "glueetl"})
+        for name, retries in (("nightly", 0), ("stubborn", 2)):
+            made["glue"].create_job(Name=name, Role=role, Command={"Name": "glueetl"}, MaxRetries=retries)
         yield url
 
 
@@ -119,6 +120,16 @@ def test_what_is_well_has_only_a_note_of_who_we_are(tmp_path: Path, environ: dic
     assert f"arn:aws:sts::{ACCOUNT}:" in found[0].what
     assert "credentials by env" in found[0].evidence
     assert "testing" not in repr(found)
+
+
+def test_a_glue_job_that_retries_by_itself_is_told(tmp_path: Path, environ: dict[str, str]) -> None:
+    """What Glue starts again has no run here: the retries belong to the job of ours."""
+    found = look(tmp_path, ALL.replace("job_name: nightly", "job_name: stubborn"), environ)[0]
+
+    assert (found.rank, found.what) == (
+        Rank.POSSIBLE, "job 'nightly' starts stubborn, which Glue starts again by itself when it fails",
+    )  # fmt: skip
+    assert "max_retries: 2" in found.mend
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class Found:
 
     presence: Presence
     said: str = ""
+    retries: int = 0  #: how often AWS itself starts again what failed: a Glue job's `MaxRetries`
 
 
 def look(clients: Clients, engine: str, target: Mapping[str, Json], *, region: str = "") -> Found:
@@ -47,7 +48,9 @@ def look(clients: Clients, engine: str, target: Mapping[str, Json], *, region: s
     if isinstance(answer, Fault):
         return _not_there(answer)
     state = _broken(answer)
-    return Found(Presence.UNUSABLE, f"AWS says that it is {state}") if state else Found(Presence.THERE)
+    if state:
+        return Found(Presence.UNUSABLE, f"AWS says that it is {state}")
+    return Found(Presence.THERE, retries=int((answer.get("Job") or {}).get("MaxRetries") or 0))
 
 
 def _question(engine: str, target: Mapping[str, Json]) -> tuple[str, str, dict[str, Any], str]:

@@ -89,6 +89,13 @@ def examine(
             yield unseen(f"whether {name} is there ({wanted.what})", there.said, "headgate doctor aws, later")
         case _:
             pass
+    if there.retries:
+        yield Finding(
+            Rank.POSSIBLE,
+            f"{wanted.what} starts {name}, which Glue starts again by itself when it fails",
+            f"its MaxRetries is {there.retries}; of what Glue starts itself no run here knows",
+            f"set MaxRetries to 0 where {name} is defined, and max_retries: {there.retries} on {wanted.what} here",
+        )
     if wanted.engine == "lambda":
         yield from _dry_run(wanted, clients, where)
         return

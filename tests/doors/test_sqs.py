@@ -45,6 +45,7 @@ class Within:
         self.changed: list[StateChange] = []
         self.fail: list[Exception] = []  #: what the next writes fail with
         self.refuse: set[str] = set()  #: keys nobody wants
+        self.asked = threading.Event()  #: something is on its way into the ledger
         self.hold = threading.Event()
         self.hold.set()
 
@@ -60,6 +61,7 @@ class Within:
     def _accept(self, events: Sequence[Event]) -> Future[None]:
         future: Future[None] = Future()
         keys = [event.object.key for event in events if event.object]
+        self.asked.set()
         threading.Thread(target=self._write, args=(keys, future), daemon=True).start()
         return future
 
@@ -292,7 +294,7 @@ def test_closing_waits_for_what_is_being_written(sqs: FakeSqs, within: Within) -
     sqs.send(upload("in/a.csv"))
     door = door_of(sqs, within)
     door.start()
-    until(lambda: sqs.messages and next(iter(sqs.messages.values())).receives, "the message to be received")
+    assert within.asked.wait(DEADLINE)
     threading.Timer(0.2, within.hold.set).start()
     door.close()
 

@@ -22,6 +22,7 @@ from headgate.supervision.supervisor import Supervisor
 from .test_kills import DEADLINE, Ends, until
 
 LIMIT = 100_000
+LINES = 30_000  #: of WIDTH each
 SECRET = "s3cr3t-of-a-run"
 #: Prints so many numbered lines, then waits until it may end.
 JOB = """
@@ -119,9 +120,9 @@ def check(log: str, lines: int, width: int) -> None:
 
 @pytest.mark.parametrize("secret", [False, True])
 def test_a_log_keeps_its_beginning_and_its_end(world: World, secret: bool) -> None:
-    """A job prints 3 MB where 100 KB are kept: it ends by itself, the disk has little of it, who follows sees all."""
+    """A job prints much where 100 KB are kept: it ends by itself, the disk has little of it, who follows sees all."""
     follower = Follower(world.logs)
-    world.start(60_000, secret=secret)
+    world.start(LINES, secret=secret)
     follower.start()
     until(world.written, "the job to have printed it all")
     until(lambda: on_disk(world.file) < 3 * LIMIT + 2 * limiting.SLACK, "the disk to be free again")
@@ -133,7 +134,7 @@ def test_a_log_keeps_its_beginning_and_its_end(world: World, secret: bool) -> No
     log = world.end()
     follower.join(DEADLINE)
 
-    check(log, 60_000, WIDTH + (4 if secret else 0))
+    check(log, LINES, WIDTH + (4 if secret else 0))
     assert follower.text == log
     assert SECRET not in log
     assert world.file.stat().st_size == len(log) < LIMIT + limiting.SLACK

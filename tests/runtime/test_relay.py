@@ -148,6 +148,19 @@ def test_a_run_notes_its_start_and_its_end_once(replica: Replica) -> None:
     assert [(one.payload["run"], one.payload["kind"]) for one in letters] == [(run.id, "START"), (run.id, "FAIL")]
 
 
+def test_no_start_is_noted_after_the_end(replica: Replica) -> None:
+    """An engine may be done before the dispatcher has said that it began; who hears that late shows it running."""
+    noting = Noting(("c",))
+    replica.ledger.announce_start = noting.started
+    replica.ledger.announce = lambda run, _: noting.ended(run)
+    replica.ask("a")
+    [run] = replica.taken()
+    replica.end(run, RunState.FAILED)
+    wait_for(replica.ledger.started(Started(run.id, run.attempt, "pid-1", datetime.now(UTC), None)))
+    letters = wait_for(replica.ledger.take_in_order("c", most=10, hold=60))
+    assert [(one.payload["run"], one.payload["kind"]) for one in letters] == [(run.id, "FAIL")]
+
+
 def test_closing_ends_the_thread_while_nothing_is_there(replica: Replica) -> None:
     """A relay that waits is closed at once."""
     relay = Relay(replica.ledger, "c", FarSide())

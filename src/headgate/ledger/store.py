@@ -49,7 +49,7 @@ from headgate.model import (
 )
 from headgate.ports import Announce, AnnounceStart, Ended, Ending, Message, Postponed, Progress, Started, Stop
 
-#: Starts that are remembered, so that each is announced once.
+#: Starts that are remembered, so that each is announced once, and none after its end.
 MOST_STARTS = 4_096
 T = TypeVar("T")
 HandOver = Callable[[Run], None]
@@ -218,7 +218,9 @@ class Ledger(Reader):
         def work(batch: Batch) -> str:
             run, attempt, job, owner = callbacks.whose(batch, token)
             endings = Endings(batch, self._current(batch), owner, self.fires_for, self.announce)
-            endings.end([Ended(run, attempt, ending)])
+            ended = [Ended(run, attempt, ending)]
+            endings.end(ended)
+            batch.after(lambda: self._remember_starts(ended))
             batch.to_wake.add(f"job {job}")  # its place is free, for whoever runs jobs
             return token.rpartition(".")[0]
 
@@ -375,6 +377,8 @@ class Ledger(Reader):
         return Endings(batch, self._current(batch), self.id, self.fires_for, self.announce)
 
     def _end(self, batch: Batch, those: Sequence[Ended]) -> Sequence[RunState | None]:
+        # its engine may be quicker than the dispatcher, whose word of the start then comes after the end
+        batch.after(lambda: self._remember_starts(those))
         return self._endings(batch).end(those)
 
     def _current(self, batch: Batch) -> Catalog:
@@ -421,7 +425,7 @@ class Ledger(Reader):
             housekeeping.post(batch, messages)
             batch.after(lambda: self._remember_starts(new))
 
-    def _remember_starts(self, starts: Sequence[Started]) -> None:
+    def _remember_starts(self, starts: Sequence[Started | Ended]) -> None:
         self._started_told.update({(one.run, one.attempt): None for one in starts})
         while len(self._started_told) > MOST_STARTS:
             del self._started_told[next(iter(self._started_told))]

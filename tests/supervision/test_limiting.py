@@ -43,7 +43,10 @@ LEFT_OUT = re.compile(r"headgate: ([\d,]+) bytes are left out here; this is the 
 
 
 class World:
-    """A supervisor whose job has a limit to its log."""
+    """A supervisor whose job has a limit to its log.
+
+    Its id is that of no other test: what is left of an attempt is found, and ended, by it on the whole machine.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.logs = folder / "logs"
@@ -55,12 +58,12 @@ class World:
 
     @property
     def file(self) -> Path:
-        return self.logs / "run" / records.LOG
+        return self.logs / "limited" / records.LOG
 
     def start(self, lines: int, *, secret: bool = False) -> None:
-        environ = {"PATH": os.environ["PATH"], records.ATTEMPT: "run", **({"TOKEN": SECRET} if secret else {})}
+        environ = {"PATH": os.environ["PATH"], records.ATTEMPT: "limited", **({"TOKEN": SECRET} if secret else {})}
         argv = [sys.executable, "-I", "-S", "-c", JOB, str(lines), str(self.go)]
-        work = Work(id="run", cwd="/", environ=environ, argv=argv, log_limit=LIMIT, masked=["TOKEN"] if secret else [])
+        work = Work(id="limited", cwd="/", environ=environ, argv=argv, log_limit=LIMIT, masked=["TOKEN"] if secret else [])
         self.supervisor.start(work)
 
     def written(self) -> bool:
@@ -68,8 +71,8 @@ class World:
 
     def end(self) -> str:
         self.go.touch()
-        assert self.told.wait("run").code == 3
-        return read_log(self.logs, "run", 0, 1 << 26)[0]
+        assert self.told.wait("limited").code == 3
+        return read_log(self.logs, "limited", 0, 1 << 26)[0]
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ class Follower(threading.Thread):
     def run(self) -> None:
         offset, complete, give_up = 0, False, time.monotonic() + DEADLINE
         while not complete and time.monotonic() < give_up:
-            text, offset, complete = read_log(self._folder, "run", offset, 1 << 14)
+            text, offset, complete = read_log(self._folder, "limited", offset, 1 << 14)
             self.text += text
             if not text:
                 time.sleep(0.002)
@@ -127,10 +130,10 @@ def test_a_log_keeps_its_beginning_and_its_end(world: World, secret: bool) -> No
     until(world.written, "the job to have printed it all")
     until(lambda: on_disk(world.file) < 3 * LIMIT + 2 * limiting.SLACK, "the disk to be free again")
     until(lambda: "reached its limit" in follower.text, "the limit to be told")
-    assert "left out" not in read_log(world.logs, "run", 0, 1 << 26)[0]
-    assert size(world.logs, "run") < LIMIT + 1000 or secret
-    assert "reached its limit" in tail(world.logs, "run", 300)
-    assert "reached its limit" in last_line(str(world.logs / "run"))
+    assert "left out" not in read_log(world.logs, "limited", 0, 1 << 26)[0]
+    assert size(world.logs, "limited") < LIMIT + 1000 or secret
+    assert "reached its limit" in tail(world.logs, "limited", 300)
+    assert "reached its limit" in last_line(str(world.logs / "limited"))
     log = world.end()
     follower.join(DEADLINE)
 
@@ -165,7 +168,7 @@ def test_a_log_stays_short_without_its_shim(world: World) -> None:
 
 def grown(folder: Path) -> tuple[str, Callable[..., None]]:
     """A run directory with a log that grows by numbered lines."""
-    directory = folder / "run"
+    directory = folder / "limited"
     directory.mkdir()
 
     def grow(first: int, last: int, more: bytes = b"") -> None:
@@ -189,7 +192,7 @@ def test_without_holes_the_file_is_cut_short(tmp_path: Path, monkeypatch: pytest
     grow(0, 0, b"the last words\n")
     log.finish()
     records.write(directory, records.EXIT, records.ended(0))
-    check(read_log(tmp_path, "run", 0, 1 << 26)[0], 100_000, WIDTH)
+    check(read_log(tmp_path, "limited", 0, 1 << 26)[0], 100_000, WIDTH)
 
 
 def test_an_end_that_was_interrupted_is_put_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +213,7 @@ def test_an_end_that_was_interrupted_is_put_once(tmp_path: Path, monkeypatch: py
     limiting.Limited(directory, LIMIT).finish()
     limiting.Limited(directory, LIMIT).finish()
     records.write(directory, records.EXIT, records.ended(0))
-    check(read_log(tmp_path, "run", 0, 1 << 26)[0], 100_000, WIDTH)
+    check(read_log(tmp_path, "limited", 0, 1 << 26)[0], 100_000, WIDTH)
 
 
 def test_a_full_disk_is_told_once_there_is_room(tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ class World:
 
     def start(self, **more: Any) -> None:
         work = Work(
-            id="run",
+            id="secretive",
             cwd=str(self.folder),
-            environ={"PATH": os.environ["PATH"], records.ATTEMPT: "run"},
+            environ={"PATH": os.environ["PATH"], records.ATTEMPT: "secretive"},
             secrets={"PASSWORD": SECRET, "REGION": "us-east-1"},
             plain=["REGION"],
             **more,
@@ -64,7 +64,7 @@ class World:
         self.supervisor.start(work)
 
     def log(self) -> str:
-        return read_log(self.logs, "run")[0]
+        return read_log(self.logs, "secretive")[0]
 
     def python(self, *, cold: bool, **more: Any) -> None:
         modules = ("headgate.supervision.calling", "no_such_module" if cold else "job_with_secret")
@@ -102,7 +102,7 @@ def test_a_secret_is_handed_over_and_not_seen(world: World, cold: bool, limits: 
         if SECRET.encode() in content(file)
     ]
     (world.folder / "go").touch()
-    end = world.told.wait("run")
+    end = world.told.wait("secretive")
 
     assert (world.folder / "got").read_text() == str(len(SECRET))
     assert world.log().endswith("begin **** end us-east-1\n")
@@ -114,7 +114,7 @@ def test_the_log_is_whole_when_the_end_is_told(world: World) -> None:
     """A job that writes a lot and ends at once has all of it in its log, masked, when its end is told."""
     script = "i=0; while [ $i -lt 3000 ]; do echo line $i us-east-1; i=$((i+1)); done; exit 3"
     world.start(argv=["sh", "-c", script])
-    end = world.told.wait("run")
+    end = world.told.wait("secretive")
 
     assert (end.code, len(world.log().splitlines())) == (3, 3000)
 
@@ -123,11 +123,11 @@ def test_a_job_outlives_what_masks_its_log(world: World) -> None:
     """With its shim killed a job learns at its next output that nobody reads; how it ended is still known."""
     world.start(argv=["sh", "-c", "echo up; until [ -e go ]; do sleep 0.01; done; echo more || exit 9; exit 4"])
     until(lambda: "up" in world.log(), "the job to be up")
-    shim = int((records.read(str(world.logs / "run"), records.SHIM) or {})["pid"])
+    shim = int((records.read(str(world.logs / "secretive"), records.SHIM) or {})["pid"])
     os.kill(shim, 9)
     until(lambda: gone(shim), "the shim to be gone")
     (world.folder / "go").touch()
-    end = world.told.wait("run")
+    end = world.told.wait("secretive")
 
     assert end.code in {9, -13}
 

@@ -16,7 +16,7 @@ from services.postgres import cluster
 from services.tables import database, make_template
 
 # a machine that does other things, too, is no reason to fail: what has to be quick says so itself
-settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 

@@ -20,7 +20,7 @@ from .verdict import settle
 from .world import Server, end_everything, executions, make_project, start_run, until
 
 #: A sample, for every change; `make chaos` goes on for minutes.
-KILLS = 12
+KILLS, REPLICAS_KILLED = 10, 3
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -53,11 +53,11 @@ def test_nothing_is_lost_doubled_or_false_when_the_server_is_killed(project: Pat
 def test_nothing_is_lost_doubled_or_false_when_replicas_are_killed(project: Path, dice: random.Random) -> None:
     """Three replicas on PostgreSQL share one home and are killed one at a time."""
     with cluster() as url:
-        counts = kill_replicas(project, url, dice, kills=KILLS // 2)
+        counts = kill_replicas(project, url, dice, kills=REPLICAS_KILLED)
     print(dict(counts))
 
-    assert counts["kills"] == KILLS // 2
-    assert counts["SUCCEEDED"] > 2 * KILLS, f"hardly anything ran: {counts}"
+    assert counts["kills"] == REPLICAS_KILLED
+    assert counts["SUCCEEDED"] > 10, f"hardly anything ran: {counts}"
 
 
 def test_a_survivor_is_taken_up_again_with_its_log_and_its_true_end(project: Path) -> None:

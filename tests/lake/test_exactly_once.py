@@ -149,10 +149,10 @@ def test_killed_at_any_moment_it_lands_once(world: World, tmp_path: Path) -> Non
     write_sample(tmp_path / "sample", 20_000, bad_rows=3)
     content = (tmp_path / "sample").read_bytes()
 
-    warm(world, "killed", *([world.file(f"{n}.csv", content)] for n in range(12)))
+    warm(world, "killed", *([world.file(f"{n}.csv", content)] for n in range(8)))
 
-    assert rows_by_source(world) == {f"s3://raw-data/{n}.csv": 19_997 for n in range(12)}
-    assert Counter(row["source_file"] for row in world.rejects()) == {f"s3://raw-data/{n}.csv": 3 for n in range(12)}
+    assert rows_by_source(world) == {f"s3://raw-data/{n}.csv": 19_997 for n in range(8)}
+    assert Counter(row["source_file"] for row in world.rejects()) == {f"s3://raw-data/{n}.csv": 3 for n in range(8)}
 
 
 def test_a_forked_child_ingests_as_any_process_does(world: World, tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ class World:
     def start(self, lines: int, *, secret: bool = False) -> None:
         environ = {"PATH": os.environ["PATH"], records.ATTEMPT: "limited", **({"TOKEN": SECRET} if secret else {})}
         argv = [sys.executable, "-I", "-S", "-c", JOB, str(lines), str(self.go)]
-        work = Work(id="limited", cwd="/", environ=environ, argv=argv, log_limit=LIMIT, masked=["TOKEN"] if secret else [])
+        work = Work(
+            id="limited", cwd="/", environ=environ, argv=argv, log_limit=LIMIT, masked=["TOKEN"] if secret else []
+        )
         self.supervisor.start(work)
 
     def written(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -99,7 +100,7 @@ class Ledger(Reader):
         self.on_outbox: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
         self.announce_start: AnnounceStart = _no_word
-        self._started_told: dict[tuple[RunId, int], None] = {}  #: the newest starts that were announced
+        self._started_told: OrderedDict[tuple[RunId, int], None] = OrderedDict()  #: the newest starts that were announced
         self.fires_for = fires_for
         self.anywhere: frozenset[str] = frozenset()  #: engines whose runs every replica can follow, wherever they began
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours
@@ -428,7 +429,7 @@ class Ledger(Reader):
     def _remember_starts(self, starts: Sequence[Started | Ended]) -> None:
         self._started_told.update({(one.run, one.attempt): None for one in starts})
         while len(self._started_told) > MOST_STARTS:
-            del self._started_told[next(iter(self._started_told))]
+            self._started_told.popitem(last=False)
 
     def _learn(self, catalog: Catalog) -> None:
         self._catalog = catalog

@@ -100,7 +100,7 @@ class Ledger(Reader):
         self.on_outbox: Callable[[], None] = lambda: None
         self.announce: Announce = _nobody
         self.announce_start: AnnounceStart = _no_word
-        self._started_told: OrderedDict[tuple[RunId, int], None] = OrderedDict()  #: the newest starts that were announced
+        self._started_told: OrderedDict[tuple[RunId, int], None] = OrderedDict()  #: the newest announced
         self.fires_for = fires_for
         self.anywhere: frozenset[str] = frozenset()  #: engines whose runs every replica can follow, wherever they began
         self.alone = False  #: no other process writes: SQLite, and the whole home is ours

@@ -45,9 +45,8 @@ class Dispatcher:
         }
         self._pauses: dict[RunId, float] = {}
         self._put_off: dict[RunId, tuple[str, float]] = {}  #: engine, and when by the monotonic clock
-        self._held: dict[
-            RunId, threading.Timer
-        ] = {}  #: those that may have been started, until they are asked for again
+        #: those that may have been started, until they are asked for again
+        self._held: dict[RunId, threading.Timer] = {}
 
     def start(self, run: Run) -> None:
         """For `Ledger.on_claimed`; and for a run taken over while STARTING, whose engine finds the first start."""

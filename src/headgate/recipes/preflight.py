@@ -28,9 +28,8 @@ from headgate.recipes import text
 from headgate.recipes.awsing import uses_aws
 
 PATIENCE: Final = 5.0  #: seconds for each step
-_STEPS: Final = (
-    6  #: as many as the longest way has, AWS with a role; beyond them whoever answers drop by drop is cut off
-)
+#: As many as the longest way has, AWS with a role; beyond them whoever answers drop by drop is cut off.
+_STEPS: Final = 6
 _LARGEST: Final = 1 << 20  #: bytes of an answer that are read
 _GMS_SINKS: Final = frozenset({"datahub-rest", "datahub"})
 _URL_KEYS: Final = frozenset(

@@ -8,11 +8,13 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from headgate.errors import InUse, Unavailable
 
+T = TypeVar("T")
 LOCK = "lock"
 SERVER = "server.json"
 _AGAIN = 0.05  #: seconds between looks at a lock that is waited for
@@ -85,18 +87,17 @@ def forget_server(home: Path) -> None:
 
 def noted_server(home: Path) -> tuple[str, int] | None:
     """The URL and process id the last server noted; it may be dead."""
-    try:
-        noted = json.loads((home / SERVER).read_text("utf-8"))
-        return str(noted["url"]), int(noted["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return _noted(home, lambda said: (str(said["url"]), int(said["pid"])))
 
 
 def noted_config(home: Path) -> Path | None:
     """The headgate.yaml of the last server; None where it had none, or did not say."""
+    return _noted(home, lambda said: Path(said["config"]) if said["config"] else None)
+
+
+def _noted(home: Path, take: Callable[[Any], T]) -> T | None:
     try:
-        noted = json.loads((home / SERVER).read_text("utf-8"))
-        return Path(noted["config"]) if noted["config"] else None
+        return take(json.loads((home / SERVER).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from headgate.settings.nodes import Items, Node, Place, Text
 from headgate.settings.record import Secret, Settings
@@ -25,7 +25,7 @@ def secret_texts(settings: Settings) -> list[str]:
     found = [text for secret in _secrets(settings) for text in (secret, *_parts(secret))]
     datahub = settings.datahub
     for url in (settings.database_url, datahub.gms_url, datahub.frontend_url, settings.openlineage.receiver):
-        found += _passwords(url)
+        found += private.passwords(url)
     return list(dict.fromkeys(text for text in found if text))
 
 
@@ -53,11 +53,7 @@ def _parts(text: str) -> list[str]:
         words += [address.username or "", *(address.netloc.rpartition("@")[2].split("/"))]
     except ValueError:
         return []
-    return [*_passwords(text), *(word for word in words if len(word) >= _SHORTEST and _KEY.fullmatch(word))]
-
-
-def _passwords(url: str) -> list[str]:
-    return [text for one in private.passwords(url) for text in (one, unquote(one))]
+    return [*private.passwords(text), *(word for word in words if len(word) >= _SHORTEST and _KEY.fullmatch(word))]
 
 
 def interpolated(node: Node, environ: Mapping[str, str]) -> dict[str, list[Place]]:

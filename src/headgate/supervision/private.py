@@ -27,11 +27,11 @@ def texts(environ: Mapping[str, str], among: Iterable[str]) -> list[str]:
         value = environ.get(name, "")
         if _NAME.search(name) and value.lower() not in _WORDS:
             found[value] = None
-        for password in passwords(value):
-            found.update({password: None, unquote(password): None})
+        found.update(dict.fromkeys(passwords(value)))
     return [text for text in found if text]
 
 
 def passwords(value: str) -> list[str]:
-    """The passwords of the URLs in a text, as they stand there."""
-    return [match[1] for one in _PASSWORDS for match in one.finditer(value)] if "://" in value else []
+    """The passwords of the URLs in a text, as they stand there and as they are."""
+    written = [match[1] for one in _PASSWORDS for match in one.finditer(value)] if "://" in value else []
+    return [text for one in written for text in (one, unquote(one))]

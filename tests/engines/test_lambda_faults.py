@@ -15,7 +15,7 @@ from headgate.model import RunState
 from headgate.settings.load import load
 from headgate.supervision.logs import read_log
 
-from .orders import Recorder, order, until
+from .orders import DEADLINE, Recorder, order, until
 
 
 @pytest.fixture
@@ -54,6 +54,12 @@ def test_the_region_of_a_bare_function(
 
 @pytest.fixture
 def functions(tmp_path: Path, told: Recorder) -> LambdaEngine:
+    return LambdaEngine(tmp_path, told, answer_within=DEADLINE)
+
+
+@pytest.fixture
+def hasty(tmp_path: Path, told: Recorder) -> LambdaEngine:
+    """An engine whose starts do not wait for a function that takes its time."""
     return LambdaEngine(tmp_path, told, answer_within=0.1)
 
 
@@ -89,14 +95,14 @@ def test_a_functions_error_is_the_runs(
     assert "hello from the function" in read_log(tmp_path / "logs", asked.attempt_id)[0]
 
 
-def test_a_slow_answer_is_waited_for(functions: LambdaEngine, fake_aws: FakeAws, told: Recorder) -> None:
+def test_a_slow_answer_is_waited_for(hasty: LambdaEngine, fake_aws: FakeAws, told: Recorder) -> None:
     """A function that takes its time runs under the attempt's id; started again it is the same, a stop waits for it."""
     asked = order({"function": "slow", "invocation_type": "RequestResponse"})
-    handle = functions.start(asked)
+    handle = hasty.start(asked)
     assert (handle, told.wait_running(asked.attempt_id)) == (asked.attempt_id, asked.attempt_id)
-    assert functions.start(asked) == handle
-    functions.stop(asked, grace=0)
-    functions.adopt(asked)
+    assert hasty.start(asked) == handle
+    hasty.stop(asked, grace=0)
+    hasty.adopt(asked)
     assert asked.attempt_id not in told.endings
     fake_aws.let_go()
 
@@ -137,14 +143,14 @@ def test_an_answer_that_comes_too_late_for_this_server_is_there_for_the_next(
 
 
 def test_only_so_many_are_waited_for(
-    functions: LambdaEngine, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch, told: Recorder
+    hasty: LambdaEngine, fake_aws: FakeAws, monkeypatch: pytest.MonkeyPatch, told: Recorder
 ) -> None:
     """Beyond the threads there are for it, a function that is waited for has to wait; nothing is invoked."""
     monkeypatch.setattr(lambda_engine, "_MOST_WAITED_FOR", 1)
     first = order({"function": "slow", "invocation_type": "RequestResponse"})
-    functions.start(first)
+    hasty.start(first)
     with pytest.raises(EngineUnavailable, match="being waited for"):
-        functions.start(order({"function": "slow", "invocation_type": "RequestResponse"}))
+        hasty.start(order({"function": "slow", "invocation_type": "RequestResponse"}))
     fake_aws.let_go()
     told.wait_ended(first.attempt_id)
 

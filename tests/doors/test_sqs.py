@@ -272,7 +272,7 @@ def test_closing_does_not_wait_for_a_long_poll(sqs: FakeSqs, within: Within) -> 
     begun = time.monotonic()
     door.close()
 
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
 
 
 def test_what_a_poll_brings_after_the_end_is_given_back(sqs: FakeSqs, within: Within) -> None:

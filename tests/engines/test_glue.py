@@ -141,6 +141,29 @@ def test_what_it_writes_there_is_read_here(
     assert [text().count(line) for line in ("first line\n", "second line\n", "a warning\n")] == [1, 1, 1]
 
 
+def test_what_is_shown_only_after_the_end_is_read_too(fake_aws: FakeAws, told: Recorder, tmp_path: Path) -> None:
+    """CloudWatch lags: the end is told at once, and the lines that come after it are in the log, each once."""
+    engine = GlueEngine(tmp_path, told, quickest=0.02, later=[0.02] * 500)
+    asked = order({"job_name": "lasts"})
+
+    def text() -> str:
+        return read_log(tmp_path / "logs", asked.attempt_id)[0]
+
+    try:
+        handle = engine.start(asked)
+        fake_aws.logs["/aws-glue/jobs/output", handle] = ["before"]
+        fake_aws.let_go()
+        assert told.wait_ended(asked.attempt_id).state is RunState.SUCCEEDED
+        looks = fake_aws.count("GetJobRun")
+        fake_aws.logs["/aws-glue/jobs/output", handle].append("Traceback: why")
+        until(lambda: "Traceback: why" in text(), "what came late")
+    finally:
+        engine.close()
+
+    assert [text().count(line) for line in ("before\n", "Traceback: why\n")] == [1, 1]
+    assert (fake_aws.count("GetJobRun"), len(told.endings[asked.attempt_id])) == (looks, 1)
+
+
 def test_logs_that_may_not_be_read_are_said_once(
     engine: GlueEngine, fake_aws: FakeAws, told: Recorder, tmp_path: Path
 ) -> None:

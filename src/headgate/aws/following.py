@@ -10,7 +10,7 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -92,6 +92,8 @@ class _Followed:
     missing_since: float | None = None
     failures: int = 0
     over: bool = False
+    ended: Looked | None = None  #: how it ended, while more is expected of its log
+    later: int = 0  #: how often it was followed after that
 
 
 class Follower:
@@ -109,12 +111,14 @@ class Follower:
         patience: float = 30.0,
         rate: float = 8.0,
         burst: float = 50.0,
+        later: Sequence[float] = (),
     ) -> None:
         """No thread is started before there is something to follow.
 
         Something young is looked at each `quickest` seconds, something old each `slowest`, and in between each tenth of
         its age; all together at most `rate` times a second, of which `burst` may be saved up. What was seen to run and
-        is missing counts as lost after `patience` seconds. `name` is the engine's.
+        is missing counts as lost after `patience` seconds. What has ended is told at once, and its log is followed
+        again after each of `later` seconds: what AWS shows lags behind. `name` is the engine's.
         """
         self._name = name
         self._watcher = watcher
@@ -123,6 +127,7 @@ class Follower:
         self._quickest = quickest
         self._slowest = slowest
         self._patience = patience
+        self._later = tuple(later)
         self._budget = Budget(rate=rate, burst=burst)
         self._rests = Rests(first=quickest, longest=_LONGEST_PAUSE)
         self._changed = threading.Condition()
@@ -280,7 +285,12 @@ class Follower:
     def _look_for_ever(self) -> None:
         while (one := self._next()) is not None:
             try:
-                self._look(one)
+                if self._rests_now(one):
+                    continue
+                if one.ended is None:
+                    self._look(one)
+                else:
+                    self._follow_on(one, one.ended)
             except Exception as error:  # noqa: BLE001 - one attempt that cannot be looked at must not blind us to the rest
                 _log.exception("look failed", engine=self._name, attempt=one.order.attempt_id)
                 self._again(one, f"a mistake of ours: {error}", "a mistake of ours")
@@ -303,15 +313,19 @@ class Follower:
     @staticmethod
     def _stale(entry: tuple[float, int, _Followed]) -> bool:
         due, _, one = entry
-        return one.over or one.due != due or (one.starting > 0 and not one.handle)
+        return (one.over and one.ended is None) or one.due != due or (one.starting > 0 and not one.handle)
+
+    def _rests_now(self, one: _Followed) -> bool:
+        """Whether where it runs is silent, and left alone for a while."""
+        rest = self._rests.left(self._far.where(one.order))
+        if rest <= 0:
+            return False
+        self._budget.spare()
+        with self._changed:
+            self._plan(one, rest)
+        return True
 
     def _look(self, one: _Followed) -> None:
-        rest = self._rests.left(self._far.where(one.order))
-        if rest > 0:
-            self._budget.spare()
-            with self._changed:
-                self._plan(one, rest)
-            return None
         if not one.handle:
             found = self._far.find(one.order)
             if isinstance(found, Fault):
@@ -329,8 +343,21 @@ class Follower:
             return self._missing(one) if seen.kind is FaultKind.MISSING else self._trouble(one, seen)
         one.failures, one.missing_since, self.problem = 0, None, None
         self._rests.answered(self._far.where(one.order))
+        if seen.state not in TERMINAL:
+            self._far.follow(one.order, one.handle, seen)
+            return self._take(one, seen)
+        return self._follow_on(one, seen)
+
+    def _follow_on(self, one: _Followed, seen: Looked) -> None:
+        """Fetch what there is of something that ended, tell its end the first time, and come back a little later."""
         self._far.follow(one.order, one.handle, seen)
-        return self._take(one, seen)
+        if one.ended is None:
+            self._take(one, seen)
+        with self._changed:
+            one.ended = seen if one.later < len(self._later) else None
+            if one.ended is not None:
+                self._plan(one, self._later[one.later])
+                one.later += 1
 
     def _take(self, one: _Followed, seen: Looked) -> None:
         attempt = one.order.attempt_id

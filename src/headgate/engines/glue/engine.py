@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,7 @@ class GlueEngine:
         quickest: float = 2.0,
         patience: float = 30.0,
         doubt: float = 15.0,
+        later: Sequence[float] = (5.0, 25.0),
     ) -> None:
         """Nothing is loaded or started before the first run.
 
@@ -54,6 +55,8 @@ class GlueEngine:
             patience: seconds after which a run that was started and is not shown counts as lost.
             doubt: seconds after a lost reply before what the search does not find is started anew; what AWS shows may
                 lag that much behind.
+            later: seconds after its end, one after the other, at which a run's log is read again; CloudWatch shows
+                lines some seconds after they were written.
         """
         self._clients = clients or Clients()
         self._files = RunFiles(home)
@@ -61,8 +64,9 @@ class GlueEngine:
         self._doubt = doubt
         self._far = _JobRuns(self._clients, self._files, region)
         self._follower = Follower(
-            "glue", watcher, self._files, self._far, quickest=quickest, patience=patience, rate=4.0, burst=20.0
-        )
+            "glue", watcher, self._files, self._far, quickest=quickest, patience=patience, rate=4.0, burst=20.0,
+            later=later,
+        )  # fmt: skip
 
     @property
     def problem(self) -> str | None:

@@ -12,7 +12,7 @@ MINUTES ?= 10
 
 .DEFAULT_GOAL := help
 LINTS := lint-format lint-code lint-types lint-imports lint-words
-.PHONY: help setup demo test check lint $(LINTS) docs bench chaos long fuzz lock check-pythons clean-clone clean
+.PHONY: help setup demo test check lint $(LINTS) docs bench chaos long fuzz properties lock check-pythons clean-clone clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -63,6 +63,9 @@ long: setup ## what takes minutes: 1,000 tables read by datahub ingest and by ou
 
 fuzz: setup ## send made-up calls to the REST API and to Glue's for MINUTES=10, and judge the answers
 	$(BIN)/python tests/http/fuzz_long.py --minutes $(MINUTES)
+
+properties: setup ## try many more examples of each property, others each time (TESTS=tests/flow: only those)
+	$(BIN)/pytest -n 4 --dist worksteal -m "hypothesis and not chaos" --hypothesis-profile=thorough $(TESTS)
 
 lock: setup ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade: to newer versions) for Python 3.11 to 3.13
 	$(UV_COMPILE) --python-version 3.11 $(LOCK_ARGS) --group bootstrap --output-file requirements/uv.txt

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headgate.adopt.compare import Situation, compare, seen_job, seen_trigger
@@ -110,6 +110,7 @@ TEXTS = st.text(st.sampled_from("ab ${}:-#'\"\n\t|>é,&*!%@`[]?yesno01~"), max_s
     arguments=st.dictionaries(TEXTS.map("--x{}".format), TEXTS, max_size=3),
     described=TEXTS,
 )
+@example(names=["${", "$${a}", "${HOME}", "<<"], arguments={"--x${y}": "1", "--x": "${y}"}, described="")
 def test_whatever_its_texts_are_it_comes_back(
     tmp_path: Path, names: list[str], arguments: dict[str, str], described: str
 ) -> None:

@@ -97,7 +97,7 @@ def _text(entry: _Entry) -> str:
     lines = [f"  # {line}\n" for comment in entry.comments for line in comment.splitlines()]
     if entry.keys is not None:
         text = yaml.safe_dump(
-            {entry.name: entry.keys}, sort_keys=False, allow_unicode=True, width=_WIDE, default_flow_style=False
+            {escape(entry.name): entry.keys}, sort_keys=False, allow_unicode=True, width=_WIDE, default_flow_style=False
         )
         lines += [f"  {line}\n" if line else "\n" for line in text.splitlines()]
     return "".join(lines)
@@ -212,7 +212,7 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, Mapping):
-        return {name: _escaped(one) for name, one in cast("Members", value).items()}
+        return {escape(name): _escaped(one) for name, one in cast("Members", value).items()}
     if isinstance(value, Iterable):
         return [_escaped(one) for one in cast("Iterable[Any]", value)]
     return value

@@ -14,7 +14,7 @@ from typing import Final
 import yaml
 
 from headgate.errors import Invalid, InvalidConfiguration
-from headgate.variables import expand
+from headgate.variables import expand, parse
 
 _TAGS: Final = frozenset(
     "tag:yaml.org,2002:" + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "map", "seq")
@@ -164,9 +164,9 @@ class _Converter:
                 merged.extend(self._merged(value, depth))
                 continue
             place = self._place(key)
-            name = str(key.value) if isinstance(key, yaml.ScalarNode) and key.tag in _TAGS else None
-            if name is None or (self._environ is not None and "${" in name):
-                self._problems.append(place.problem("a key must be plain text, without ${...}"))
+            name = self._key(key)
+            if name is None:
+                self._problems.append(place.problem("a key must be plain text, without ${...}; $${ is the text ${"))
                 continue
             if name in keys:
                 where = f"{keys[name].line}:{keys[name].column}"
@@ -179,6 +179,19 @@ class _Converter:
                 if name not in keys:
                     keys[name], entries[name] = table.keys[name], value
         return Table(self._place(node), entries, keys)
+
+    def _key(self, node: yaml.Node) -> str | None:
+        """The key's text; None where it is none, or names a variable."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag not in _TAGS:
+            return None
+        name = str(node.value)
+        if self._environ is None or "${" not in name:
+            return name
+        try:
+            [only] = parse(name)
+        except Invalid:
+            return None
+        return only if isinstance(only, str) else None
 
     def _merged(self, node: yaml.Node, depth: int) -> Iterator[Table]:
         for one in node.value if isinstance(node, yaml.SequenceNode) else [node]:

@@ -65,7 +65,7 @@ fuzz: setup ## send made-up calls to the REST API and to Glue's for MINUTES=10, 
 	$(BIN)/python tests/http/fuzz_long.py --minutes $(MINUTES)
 
 properties: setup ## try many more examples of each property, others each time (TESTS=tests/flow: only those)
-	$(BIN)/pytest -n 4 --dist worksteal -m "hypothesis and not chaos" --hypothesis-profile=thorough $(TESTS)
+	$(BIN)/pytest -n 4 --dist worksteal -m "hypothesis and not chaos" --hypothesis-profile=thorough --timeout=1800 $(TESTS)
 
 lock: setup ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade: to newer versions) for Python 3.11 to 3.13
 	$(UV_COMPILE) --python-version 3.11 $(LOCK_ARGS) --group bootstrap --output-file requirements/uv.txt

@@ -21,10 +21,16 @@ settings.register_profile("quick", max_examples=25, deadline=None, derandomize=T
 settings.register_profile("thorough", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 
+#: Seconds a slow test may take, on the slowest machine there may be.
+LONGEST = 400
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: a worker that begins one of them last keeps all the others waiting."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(LONGEST))
     items.sort(key=lambda item: item.path not in slow)
 
 

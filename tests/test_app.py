@@ -41,6 +41,20 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+_ENDED_EARLY = """
+import os, signal, sys
+from pathlib import Path
+from headgate.app import App, serve, work
+from headgate.settings.load import load
+begin = App.start
+def begin_and_be_ended(self, **how):
+    os.kill(os.getpid(), signal.SIGTERM)
+    begin(self, **how)
+App.start = begin_and_be_ended
+settings = load(Path(sys.argv[2]), {})
+sys.exit(work(settings) if sys.argv[1] == "work" else serve(settings, host="127.0.0.1", port=0))
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
@@ -67,6 +81,16 @@ def test_a_home_has_one_owner_and_the_refused_one_leaves_nothing_behind(project:
     with open_writing(settings_of(project)) as app:
         assert app.readiness()["ready"]
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("how", ["work", "serve"])
+def test_a_signal_that_comes_while_it_starts_ends_it_in_order(project: Path, how: str) -> None:
+    """As it would later: everything is closed, the exit code is 0."""
+    command = [sys.executable, "-c", _ENDED_EARLY, how, str(project)]
+    ended_early = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended_early.returncode, ended_early.stderr) == (0, "")
+    with open_writing(settings_of(project)) as app:
+        assert app.readiness()["ready"]
 
 
 def test_a_damaged_ledger_is_told_and_the_home_is_free_again(project: Path) -> None:

@@ -21,7 +21,7 @@ from .world import Server, end_everything, executions, make_project, start_run, 
 
 #: A sample, for every change; `make chaos` goes on for minutes.
 KILLS, REPLICAS_KILLED = 10, 3
-pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ ENVIRONMENT: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "",
 }  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("mode", ["any", "triggered"])

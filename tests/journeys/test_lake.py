@@ -19,7 +19,7 @@ from .world import one_at_a_time, running, runs_of, until
 FILES, ROWS = 20, 250
 STAGING = "collections.collections_data_staging"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 def _sample(folder: Path) -> dict[str, int]:

@@ -39,7 +39,7 @@ FILES = "urn:li:dataset:(urn:li:dataPlatform:s3,raw-data/collections-data/day=1,
 INGEST = "urn:li:dataJob:(urn:li:dataFlow:(headgate,csv-to-iceberg-ingestion,prod),csv-to-iceberg-ingestion)"
 VIEWS = "urn:li:dataJob:(urn:li:dataFlow:(headgate,create-views-dual-engine,prod),create-views-dual-engine)"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 @attr.define

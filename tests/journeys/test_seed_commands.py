@@ -21,7 +21,7 @@ TYPED: Final = (
     "aws s3api get-bucket-notification-configuration ", "aws lambda invoke ", "aws glue delete-trigger ",
 )  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

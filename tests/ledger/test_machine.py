@@ -187,7 +187,7 @@ def _reachable(state: RunState) -> set[RunState]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_whatever_happens_the_ledger_does_what_the_model_says() -> None:
     """Events, asks, starts, ends, stops and crashes in any order."""
     steps = settings(

@@ -20,9 +20,32 @@ from headgate.settings import Settings
 from headgate.settings.again import read_again
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from headgate.executor.pipeline_file import PipelineFile
+
+
+class Interrupts:
+    """What SIGTERM and SIGINT do: the first asks for the end, the second ends the process, whatever it is busy with."""
+
+    def __init__(self) -> None:
+        """From here on signals are heard; other threads than the main one have none."""
+        self.asked = threading.Event()
+        self._end: Callable[[], None] | None = None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._first)
+
+    def then(self, end: Callable[[], None]) -> None:
+        """Say what else is to be done when the end is asked for; at once, if it was."""
+        self._end = end
+        if self.asked.is_set():
+            end()
+
+    def _first(self, _number: int, _frame: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        self.asked.set()
+        if self._end is not None:
+            self._end()
 
 
 def serve(
@@ -42,6 +65,7 @@ def serve(
         InUse: the port or the home is taken. LedgerUnavailable: the database cannot be used.
     """
     listening = _bind(host, port)
+    interrupts = Interrupts()  # before anything is begun that wants an orderly end
     app = App.build(settings, worker=worker, doors=True)
     try:
         app.start(role="all" if worker else "doors")
@@ -53,7 +77,7 @@ def serve(
     try:
         app.carry_out_as_set()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(app, listening, host=host, url=url, on_ready=on_ready, alongside=alongside))
+            runner.run(_serve(app, listening, interrupts, host=host, url=url, on_ready=on_ready, alongside=alongside))
     finally:
         forget_server(settings.home)
         app.close()
@@ -64,19 +88,17 @@ def work(
     settings: Settings, *, on_ready: Callable[[str], None] | None = None, requests: PipelineFile | None = None
 ) -> int:
     """Run runs, until SIGTERM or SIGINT; with `requests` carry out those of DataHub's, too."""
+    interrupts = Interrupts()
     app = App.build(settings, worker=True, doors=False)
     app.start(role="runs")
-    over = threading.Event()
     try:
         if requests is not None:
             app.carry_out(requests)
         else:
             app.carry_out_as_set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: over.set())
         if on_ready:
             on_ready(app.ledger.id)
-        while not over.wait(3600):
+        while not interrupts.asked.wait(3600):
             pass
     finally:
         app.close()
@@ -109,6 +131,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(
     app: App,
     listening: socket.socket,
+    interrupts: Interrupts,
     *,
     host: str,
     url: str,
@@ -133,28 +156,18 @@ async def _serve(
             yield
 
     server = Server(config)
-    _end_with_signals(server, asgi.close)
+
+    def end() -> None:
+        asgi.close()  # an open page would hold the end up until uvicorn loses patience
+        server.should_exit = True
+
+    interrupts.then(end)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     announcing = asyncio.create_task(_announce(server, app, url, on_ready, alongside))
     await server.serve(sockets=[listening])
     await announcing
-
-
-def _end_with_signals(server: uvicorn.Server, end_streams: Callable[[], None]) -> None:
-    """The first SIGTERM or SIGINT ends the serving; the second, whoever is still busy then, the process."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-
-    def end(_number: int, _frame: object) -> None:
-        end_streams()  # an open page would hold the end up until uvicorn loses patience
-        server.should_exit = True
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
 
 
 async def _announce(

@@ -1,8 +1,8 @@
-"""This file is where `headgate` is typed without its start: each command is a process of its own, forked from one that
-has everything imported and has done nothing else.
+"""This file is where `headgate` and `datahub` are typed without their start: each command is a process of its own,
+forked from one that has everything imported and has done nothing else.
 
 A command's folder, environment, descriptors and exit code are its own, as they are of a command that a shell starts;
-what it saves is a third of a second of importing. That a command starts from nothing, and with little, is for tests
+what it saves is importing: a third of a second, of DataHub's seconds. That a command starts from nothing, and with little, is for tests
 that type it themselves (tests/cli/test_cli_light.py, tests/journeys/test_quickstart.py).
 """
 
@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import IO, Any
 
 #: What commands import when they need it, and what would be imported anew by each of them.
-IMPORTED = ("headgate.cli.tree", "headgate.app", "headgate.http", "httpx", "rich.table", "uvicorn")
+IMPORTED = {
+    "headgate": ("headgate.cli.tree", "headgate.app", "headgate.http", "httpx", "rich.table", "uvicorn"),
+    "datahub": ("datahub.entrypoints", "datahub.ingestion.graph.client", "datahub.metadata.schema_classes"),
+}
 
 
 class Command:
@@ -35,6 +38,7 @@ class Command:
         self,
         words: Sequence[str],
         *,
+        program: str = "headgate",
         cwd: Path,
         env: Mapping[str, str],
         stdin: IO[Any],
@@ -44,7 +48,7 @@ class Command:
         self._told, other = socket.socketpair()
         asked = json.dumps({"words": list(words), "cwd": str(cwd), "env": dict(env)}).encode()
         with other:
-            _ask(asked, [stdin.fileno(), stdout.fileno(), stderr.fileno(), other.fileno()])
+            _ask(program, asked, [stdin.fileno(), stdout.fileno(), stderr.fileno(), other.fileno()])
         self.pid = self._hear()
         self.returncode: int | None = None
 
@@ -83,19 +87,20 @@ class Command:
 _asking = threading.Lock()
 
 
-def _ask(asked: bytes, files: Sequence[int]) -> None:
+def _ask(program: str, asked: bytes, files: Sequence[int]) -> None:
     with _asking:
-        socket.send_fds(_warm(), [asked], files)
+        socket.send_fds(_warm(program), [asked], files)
 
 
 @cache
-def _warm() -> socket.socket:
+def _warm(program: str) -> socket.socket:
     """The process to fork from, which goes when this one does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), str(theirs.fileno())],
+            [sys.executable, str(Path(__file__)), str(theirs.fileno()), program],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env={**os.environ, "DATAHUB_TELEMETRY_ENABLED": "false"},
         )  # fmt: skip
 
     def end() -> None:
@@ -111,7 +116,8 @@ def _warm() -> socket.socket:
 
 def main() -> None:
     """Fork until nobody is there to ask; in each fork, be the command."""
-    for name in IMPORTED:
+    program = sys.argv[2]
+    for name in IMPORTED[program]:
         __import__(name)
     sys.dont_write_bytecode = True
     gc.freeze()  # what is shared with the commands is not written to by each of them, and so not copied
@@ -124,7 +130,7 @@ def main() -> None:
         if os.fork() == 0:
             asking.close()
             if _watch(socket.socket(fileno=files.pop())):
-                _be(json.loads(asked), files)
+                _be(program, json.loads(asked), files)
             return
         for one in files:
             os.close(one)
@@ -143,7 +149,7 @@ def _watch(telling: socket.socket) -> bool:
     return False
 
 
-def _be(asked: Mapping[str, Any], files: Sequence[int]) -> None:
+def _be(program: str, asked: Mapping[str, Any], files: Sequence[int]) -> None:
     for file, standard in zip(files, (0, 1, 2), strict=True):
         os.dup2(file, standard)
         os.close(file)
@@ -151,9 +157,11 @@ def _be(asked: Mapping[str, Any], files: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     time.tzset()
-    sys.argv, sys.path[0] = ["headgate", *asked["words"]], asked["cwd"]  # as `python -m headgate` has it
-    from headgate.cli import main as command
-
+    sys.argv, sys.path[0] = [program, *asked["words"]], asked["cwd"]  # as `python -m headgate` has it
+    if program == "datahub":
+        from datahub.entrypoints import main as command
+    else:
+        from headgate.cli import main as command
     command()
 
 

@@ -117,8 +117,8 @@ def test_a_run_whose_processes_were_lost_is_aborted(tmp_path: Path) -> None:
 
 
 def kill_all(run: str, launchers: Sequence[int], shims: Sequence[int]) -> None:
-    """kill -9 of the launchers that would tell how the run's processes ended, and of those."""
-    for pid in [*launchers, *tree.marked(run), *shims]:
+    """kill -9 of all processes of a run, so that nobody tells how it ended."""
+    for pid in [*launchers, *shims, *tree.marked(run)]:  # first who would tell how the others ended
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -21,7 +21,7 @@ PLAIN = {name: value for name, value in os.environ.items() if not name.startswit
 
 def headgate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "headgate", *arguments]
-    return subprocess.run(command, cwd=cwd, env=PLAIN, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, cwd=cwd, env=PLAIN, capture_output=True, text=True, timeout=300, check=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 USER = "nobody"
+_ROOM = 4 << 30  #: bytes; a cluster with what tests write takes some hundred megabytes
 
 
 def binaries() -> Path | None:
@@ -30,7 +31,7 @@ def cluster(*, fsync: bool = False) -> Generator[str]:
     folder = binaries()
     if folder is None:
         raise RuntimeError("no PostgreSQL server here: apt-get install postgresql, or set HEADGATE_NO_POSTGRES=1")
-    base = Path(tempfile.mkdtemp(prefix="hg-pg-"))
+    base = Path(tempfile.mkdtemp(prefix="hg-pg-", dir=None if fsync else _memory()))
     data = base / "data"
     try:
         if os.getuid() == 0:
@@ -46,6 +47,14 @@ def cluster(*, fsync: bool = False) -> Generator[str]:
             _run([folder / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _memory() -> Path | None:
+    """A folder in memory with room for it: a database is copied ten times as fast there; None: there is none."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < _ROOM:
+        return None
+    return memory
 
 
 def _run(command: list[str | Path]) -> None:

@@ -2,8 +2,8 @@
 forked from one that has everything imported and has done nothing else.
 
 A command's folder, environment, descriptors and exit code are its own, as they are of a command that a shell starts;
-what it saves is importing: a third of a second, of DataHub's seconds. That a command starts from nothing, and with little, is for tests
-that type it themselves (tests/cli/test_cli_light.py, tests/journeys/test_quickstart.py).
+what it saves is importing: a third of a second, of DataHub's seconds. That a command starts from nothing, and with
+little, is for tests that type it themselves (tests/cli/test_cli_light.py, tests/journeys/test_quickstart.py).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -209,6 +211,49 @@ def test_a_shim_whose_folder_was_deleted_ends_with_its_run(running: Running) -> 
     assert (end.code, end.lost) == (None, True)
     assert gone(job)
     until(lambda: gone(shim), "the shim to end")
+
+
+def test_a_run_whose_folder_was_deleted_before_anybody_looked_is_lost(
+    running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also when it was not yet said to run; nothing is tried again and again meanwhile."""
+    begin, whole = threading.Event(), cast("Any", Supervisor)
+    looked = whole._look
+
+    def late(self: Supervisor, one: Any) -> None:
+        assert begin.wait(DEADLINE)
+        looked(self, one)
+
+    monkeypatch.setattr(Supervisor, "_look", late)
+    running.start()
+    shutil.rmtree(running.folder / "run")
+    running.go.touch()
+    begin.set()
+
+    assert running.told.wait("run").lost
+    assert "trying again" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space"), RuntimeError("a mistake of ours")])
+def test_what_cannot_be_settled_is_not_tried_without_pause(
+    running: Running, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A process that has ended wakes its supervisor once, and not for as long as its end cannot be written down."""
+    failed: list[float] = []
+    tell = running.told.ended
+
+    def ended(attempt_id: str, directory: str, end: Exit) -> None:
+        failed.append(time.monotonic())
+        if len(failed) < 4:
+            raise error
+        tell(attempt_id, directory, end)
+
+    monkeypatch.setattr(running.told, "ended", ended)
+    running.start()
+    running.go.touch()
+
+    assert running.told.wait("run").code == 42
+    assert failed[3] - failed[1] > 1.5, "its process woke it, and then a look each second"
 
 
 def test_a_watcher_that_raises_is_told_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,8 +255,10 @@ class Supervisor:
             self._look(one)
         except OSError as error:
             # a full or read-only disk: the end cannot be written down now, so it is not told now
+            self._forget_fd(one)  # a process that has ended would wake us again at once, and again
             _log.warning("cannot settle a run's end; trying again", attempt=one.id, error=str(error))
         except Exception:  # noqa: BLE001 -- who is told must not hurt the other runs
+            self._forget_fd(one)
             _log.exception("following a run failed; trying again", attempt=one.id)
 
     def _look(self, one: _Followed) -> None:
@@ -264,7 +266,7 @@ class Supervisor:
         one.soon = False
         if self._finish(one):
             return
-        if one.running_told and not Path(one.directory).is_dir():
+        if not Path(one.directory).is_dir():
             self._without_folder(one)
             return
         holder = self._holder(one.directory)
@@ -320,8 +322,7 @@ class Supervisor:
 
     def _shim_on_its_way(self, one: _Followed, shim: Started) -> bool:
         """Whether the shim a launcher forked is alive but has not taken the lock yet (a millisecond's matter)."""
-        found = records.status(shim.pid)
-        if found is None or found[0] in "ZX" or found[2] != shim.start:
+        if not _lives(shim):
             one.shim = None
             return False
         self._pin(one, shim.pid)
@@ -366,6 +367,9 @@ class Supervisor:
 
     def _without_folder(self, one: _Followed) -> None:
         """Follow a run whose folder was deleted under it: how it ends is not known, but that it has ended is."""
+        if one.shim is not None and _lives(one.shim):
+            self._pin(one, one.shim.pid)
+            return
         self._forget_fd(one)
         if not tree.marked(one.id):
             self._told.ended(one.id, one.directory, Exit(code=None, at=time.time(), lost=True))
@@ -424,6 +428,11 @@ class Supervisor:
         elif time.time() >= float(stop["at"]) + float(stop["grace"]):
             tree.kill_cgroup(cgroup)
             tree.signal_all(everyone, signal.SIGKILL)
+
+
+def _lives(shim: Started) -> bool:
+    found = records.status(shim.pid)
+    return found is not None and found[0] not in "ZX" and found[2] == shim.start
 
 
 def _nothing_left(attempt_id: str, cgroup: str | None) -> bool:

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Run the tests: test.sh [PATH...]. Those that kill processes come last and alone, so that they disturb no other.
-# They wait (for processes, answers, time) a good deal, so there are five workers for CI's two cores.
+# They wait (for processes, answers, time) a good deal, so there are four workers for CI's two cores.
 set -u
 cd "$(dirname "$0")/.."
 
-.venv/bin/pytest -n 5 --dist loadscope --no-loadscope-reorder -m "not chaos" "$@"
+.venv/bin/pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not chaos" "$@"
 quiet=$?
 .venv/bin/pytest -m chaos "$@"
 chaos=$?

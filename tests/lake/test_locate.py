@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headgate.lake.bundle import Bundle, fits, splits
@@ -69,6 +69,7 @@ def test_every_byte_of_a_bundle_is_of_its_file(files: list[list[list[str]]], dat
 
 
 @given(st.lists(st.integers(0, 40 << 20), max_size=30))
+@example([0, (24 << 20) + 1])
 def test_bundles_hold_every_file_once_in_order(sizes: list[int]) -> None:
     """And only a single file makes one larger than it should be."""
     runs = splits(sizes)

@@ -136,7 +136,7 @@ def splits(sizes: Sequence[int]) -> list[slice]:
     runs: list[slice] = []
     start = total = 0
     for place, size in enumerate(sizes):
-        if total and total + size > FULL:
+        if place > start and total + size > FULL:
             runs.append(slice(start, place))
             start, total = place, 0
         total += size

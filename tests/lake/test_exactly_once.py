@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pyiceberg.table import Table
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from headgate.errors import Unavailable
 from headgate.job import write_manifest
-from headgate.lake import commit
+from headgate.lake import catalog, commit
 from headgate.lake.catalog import open_catalog
 from headgate.lake.commit import data_folder, sweep
 from headgate.lake.sample import write_sample
@@ -240,10 +245,33 @@ def test_deleting_a_source_deletes_its_rows_and_rejects_only(world: World) -> No
     assert world.ingest(one)["rows"] == 1
 
 
+@pytest.mark.parametrize("wait", [60, 0])
+def test_a_new_catalog_that_is_not_free_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: int
+) -> None:
+    """Of those who change its journal at one moment SQLite refuses all but one, without waiting; not for ever."""
+    refused: list[str] = []
+    monkeypatch.setattr(catalog, "LOCK_WAIT", wait)
+
+    def refuse(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "journal_mode" in statement and len(refused) < 3:
+            refused.append(statement)
+            raise OperationalError(statement, {}, sqlite3.OperationalError("database is locked"))
+
+    event.listen(Engine, "before_cursor_execute", refuse)
+    try:
+        if wait:
+            open_catalog(make_world(tmp_path).lake).close()
+        else:
+            with pytest.raises(Unavailable, match="locked"):
+                open_catalog(make_world(tmp_path).lake)
+    finally:
+        event.remove(Engine, "before_cursor_execute", refuse)
+    assert len(refused) == (3 if wait else 1)
+
+
 def test_two_first_openers_of_a_catalog_both_get_it(tmp_path: Path) -> None:
     """Both make its tables at once; neither fails."""
-    from concurrent.futures import ThreadPoolExecutor
-
     world = make_world(tmp_path)
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(open_catalog, [world.lake] * 8))

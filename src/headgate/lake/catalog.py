@@ -16,7 +16,7 @@ from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, 
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from headgate.errors import Invalid, NotFound, Unavailable
@@ -58,9 +58,26 @@ def open_catalog(lake: Lake) -> SqlCatalog:
     opened = _open(lake, url.render_as_string(hide_password=False))
     if sqlite:
         with translated(f"the lake's catalog {url.database}"), opened.engine.connect() as connection:
-            # Readers and the one writer do not wait for each other. It stays set in the file.
-            connection.execute(text("PRAGMA journal_mode=WAL"))
+            _switch_to_wal(connection)
     return opened
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    """Keep readers and the one writer from waiting for each other. It stays set in the file.
+
+    SQLite needs the file alone to change this, and does not wait for that by itself.
+    """
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            connection.execute(text("PRAGMA journal_mode=WAL"))
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            connection.rollback()
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _open(lake: Lake, uri: str) -> SqlCatalog:

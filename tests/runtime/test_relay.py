@@ -15,7 +15,7 @@ from headgate.errors import Invalid, Unavailable
 from headgate.flow.lineage import Noting
 from headgate.ledger.housekeeping import PORTION_BYTES, Letter
 from headgate.ledger.store import wait_for
-from headgate.model import RunState
+from headgate.model import Run, RunState
 from headgate.ports import Message, Started
 from headgate.runtime import relay as relaying
 from headgate.runtime.relay import Relay
@@ -134,13 +134,19 @@ def test_large_messages_are_taken_a_few_at_a_time(replica: Replica) -> None:
     assert far.calls == [1, 1, 1, 1]
 
 
-def test_a_run_notes_its_start_and_its_end_once(replica: Replica) -> None:
-    """The notes are in the transactions of the run: a start, and the end that it really had."""
+def noted(replica: Replica) -> Run:
+    """A run that is to be started, whose start and end are noted."""
     noting = Noting(("c",))
     replica.ledger.announce_start = noting.started
     replica.ledger.announce = lambda run, _: noting.ended(run)
     replica.ask("a")
     [run] = replica.taken()
+    return run
+
+
+def test_a_run_notes_its_start_and_its_end_once(replica: Replica) -> None:
+    """The notes are in the transactions of the run: a start, and the end that it really had."""
+    run = noted(replica)
     wait_for(replica.ledger.started(Started(run.id, run.attempt, "pid-1", datetime.now(UTC), None)))
     wait_for(replica.ledger.started(Started(run.id, run.attempt, "pid-1", datetime.now(UTC), 99e9)))  # told twice
     replica.end(run, RunState.FAILED)
@@ -150,11 +156,7 @@ def test_a_run_notes_its_start_and_its_end_once(replica: Replica) -> None:
 
 def test_no_start_is_noted_after_the_end(replica: Replica) -> None:
     """An engine may be done before the dispatcher has said that it began; who hears that late shows it running."""
-    noting = Noting(("c",))
-    replica.ledger.announce_start = noting.started
-    replica.ledger.announce = lambda run, _: noting.ended(run)
-    replica.ask("a")
-    [run] = replica.taken()
+    run = noted(replica)
     replica.end(run, RunState.FAILED)
     wait_for(replica.ledger.started(Started(run.id, run.attempt, "pid-1", datetime.now(UTC), None)))
     letters = wait_for(replica.ledger.take_in_order("c", most=10, hold=60))

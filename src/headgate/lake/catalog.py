@@ -65,7 +65,8 @@ def open_catalog(lake: Lake) -> SqlCatalog:
 def _switch_to_wal(connection: Connection) -> None:
     """Keep readers and the one writer from waiting for each other. It stays set in the file.
 
-    SQLite needs the file alone to change this, and does not wait for that by itself.
+    SQLite needs the file alone to change this, and does not wait for that by itself. (The ledger does the same; the
+    lake, which runs in jobs, knows nothing of it.)
     """
     deadline = time.monotonic() + LOCK_WAIT
     while True:
